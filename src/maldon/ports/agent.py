@@ -1,0 +1,98 @@
+"""What a node agent and the control plane say to each other, over HTTP, as JSON of these structures.
+
+    POST /agent/v1/hosts/{host}                         HostReport -> 204       at start and every ten seconds
+    GET  /agent/v1/hosts/{host}/guests?since=R&wait=S   DesiredGuests           what changed after revision R
+    POST /agent/v1/hosts/{host}/guests                  list[ObservedGuest] -> 204
+    GET  /agent/v1/hosts/{host}/wiring?wait=S           Wiring with an ETag; 304 when If-None-Match still holds
+    POST /agent/v1/hosts/{host}/wiring                  list[ObservedWire] -> 204
+    POST /agent/v1/hosts/{host}/jobs/{job}              JobResult -> 204
+
+The agent pulls; nobody calls it. `wait` is how many seconds (at most 30) the answer may be held back while there is
+nothing new. Revisions of one host only grow, in the order of commit, so `since` misses nothing; 0 asks for everything.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from maldon.ports.hypervisor import Capacity, GuestSpec, Power
+
+
+class HostReport(msgspec.Struct, frozen=True):
+    """A host says it lives, and what it has. `tunnel_ip` is where other nodes send VXLAN to."""
+
+    capacity: Capacity
+    hypervisor_features: tuple[str, ...] = ()
+    switch_features: tuple[str, ...] = ()
+    tunnel_ip: str = "127.0.0.1"
+    version: str = ""
+
+
+class MetadataSpec(msgspec.Struct, frozen=True):
+    """What a guest may learn of itself."""
+
+    hostname: str
+    project_id: str
+    availability_zone: str
+    launch_index: int = 0
+    reservation_id: str = ""
+    instance_type: str = ""
+    image_ref: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+    properties: dict[str, str] = {}
+    security_groups: tuple[str, ...] = ()
+    user_data: str | None = None
+    admin_pass: str | None = None
+    fixed_ips: tuple[str, ...] = ()
+    floating_ips: tuple[str, ...] = ()
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Something to be done once and answered: `console-log` with {"limit": bytes}."""
+
+    id: str
+    kind: Literal["console-log"]
+    params: dict[str, int | str] = {}
+
+
+class DesiredGuest(msgspec.Struct, frozen=True):
+    """What the host must bring about. No `spec` means: remove it."""
+
+    id: str
+    revision: int
+    spec: GuestSpec | None
+    metadata: MetadataSpec | None = None
+    jobs: tuple[Job, ...] = ()
+
+
+class DesiredGuests(msgspec.Struct, frozen=True):
+    """Everything that changed after the revision asked for; `revision` is the next `since`."""
+
+    revision: int
+    guests: tuple[DesiredGuest, ...] = ()
+
+
+class ObservedGuest(msgspec.Struct, frozen=True):
+    """What became of a desired guest. `power` "absent" closes a removal; `error` is a sentence, and final."""
+
+    id: str
+    revision: int
+    power: Power | Literal["absent", "vanished"]
+    hard_boots: int = 0
+    soft_boots: int = 0
+    error: str | None = None
+
+
+class ObservedWire(msgspec.Struct, frozen=True):
+    """A port (or router) of this node is wired (`up`) or is not."""
+
+    kind: Literal["port", "router", "network"]
+    id: str
+    up: bool
+
+
+class JobResult(msgspec.Struct, frozen=True):
+    """A job's answer; `output` is text."""
+
+    output: str = ""
+    error: str | None = None
