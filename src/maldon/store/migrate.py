@@ -1,0 +1,82 @@
+"""Brings the database to this release's schema at start, by Alembic; a database already there costs one SELECT.
+
+Several processes may start at once: the servers' advisory lock lets one of them migrate and the others wait.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, exc, insert, select, text
+
+from maldon.store.database import ServerDatabase, SqliteDatabase
+from maldon.store.schema import LOCK_ROWS, lock_rows, metadata
+
+HEAD = "0001"
+_SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 7_236_411
+
+
+async def migrate(database: SqliteDatabase | ServerDatabase) -> bool:
+    """Apply what is missing; whether anything was."""
+    return bool(await database.run_sync(_bring_to_head))
+
+
+def _bring_to_head(connection: Connection) -> bool:
+    _one_at_a_time(connection)
+    try:
+        if _version(connection) == HEAD:
+            return False
+        upgrade(connection, "head")
+    finally:
+        _next_please(connection)
+    return True
+
+
+def _version(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    try:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except exc.DBAPIError:
+        return None
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Run the migrations up to `revision` on an open connection."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(str(_SCRIPTS))
+
+    def steps(current: Any, _context: Any) -> Any:
+        return script._upgrade_revs(revision, current)  # noqa: SLF001 - Alembic's own commands call it so
+
+    context = MigrationContext.configure(connection, opts={"fn": steps, "target_metadata": None})
+    with Operations.context(context):
+        context.run_migrations()
+    if connection.execute(select(lock_rows.c.id).limit(1)).first() is None:
+        connection.execute(insert(lock_rows), [{"id": n} for n in range(LOCK_ROWS)])
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    match connection.dialect.name:
+        case "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+        case "mysql" | "mariadb":
+            connection.execute(text("SELECT GET_LOCK('maldon-migrate', 120)"))
+
+
+def _next_please(connection: Connection) -> None:
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        connection.execute(text("SELECT RELEASE_LOCK('maldon-migrate')"))
+
+
+async def create_all(database: SqliteDatabase | ServerDatabase) -> None:
+    """Make every table that is declared, without migrations: for tests, which compare the two."""
+
+    def make(connection: Connection) -> None:
+        metadata.create_all(connection)
+        connection.execute(insert(lock_rows), [{"id": n} for n in range(LOCK_ROWS)])
+
+    await database.run_sync(make)

@@ -1,0 +1,232 @@
+"""The worker: advances operations under a lease.
+
+`once` takes what is due and drives each operation as far as it goes. A lease is a compare-and-set on the operation's
+fence; every later write of the same worker demands that fence, so a worker that lost its lease commits nothing. Trouble
+that may pass (Stale, an unreachable database) is tried again after a growing pause; a refusal undoes at once; a bug
+undoes after three tries. An undo is tried until it succeeds.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from sqlalchemy import or_, select, update
+
+from maldon.kernel.clock import SECOND
+from maldon.kernel.errors import CloudError, Stale, Unavailable
+from maldon.kernel.ids import new_id
+from maldon.kernel.op import Actor, Op, Session
+from maldon.work.models import operations
+from maldon.work.sagas import LIVE, NEVER, Fault, Saga, Step, Work, note
+
+log = structlog.get_logger()
+
+Checkpoint = Callable[[str, str, str], None]
+LEASE_S = 30
+TRIES = 3
+AT_ONCE = 50
+
+
+def _pass_by(_kind: str, _step: str, _when: str) -> None:
+    """The checkpoint of production: nothing happens. Tests die here."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """An operation under our lease, as we know it. `op` asks as whoever started it."""
+
+    id: str
+    kind: str
+    subject: str
+    op: Op
+    params: dict[str, Any]
+    done: dict[str, Any]
+    state: str
+    step: int
+    attempts: int
+    fence: int
+    fault: Fault | None
+
+    def work(self) -> Work:
+        return Work(self.op, self.id, self.subject, self.params, self.done, self.fault)
+
+
+class Runner:
+    """Advances operations of the given sagas. `op` is the worker's own; steps run as the operation's asker."""
+
+    def __init__(self, op: Op, sagas: Iterable[Saga], checkpoint: Checkpoint = _pass_by) -> None:
+        self._op = op
+        self._sagas = {saga.kind: saga for saga in sagas}
+        self._checkpoint = checkpoint
+        self.owner = new_id()
+
+    async def once(self) -> int:
+        """Advance everything that is due now; how many operations were advanced."""
+        due = await self._due()
+        held = [h for row in due if (h := await self._lease(row))]
+        async with asyncio.TaskGroup() as group:
+            for one in held:
+                group.create_task(self._advance(one), name=f"advance {one.kind} {one.subject}")
+        return len(held)
+
+    async def next_due_s(self) -> float:
+        """Seconds until the next known operation is due; at most a minute."""
+        async with self._op.db.read() as session:
+            due = await session.scalar(
+                select(operations.c.due_at).where(operations.c.state.in_(LIVE)).order_by(operations.c.due_at).limit(1)
+            )
+        return 60.0 if due is None else min(60.0, max(0.0, (due - self._op.clock.now()) / SECOND))
+
+    async def _due(self) -> list[Any]:
+        now = self._op.clock.now()
+        async with self._op.db.read() as session:
+            return await session.all(
+                select(operations)
+                .where(
+                    operations.c.state.in_(LIVE),
+                    operations.c.due_at <= now,
+                    operations.c.kind.in_(tuple(self._sagas)),
+                    or_(operations.c.lease_until <= now, operations.c.lease_owner == self.owner),
+                )
+                .order_by(operations.c.due_at)
+                .limit(AT_ONCE)
+            )
+
+    async def _lease(self, row: Any) -> _Held | None:
+        now = self._op.clock.now()
+        async with self._op.db.begin() as session:
+            changed = await session.run(
+                update(operations)
+                .where(operations.c.id == row.id, operations.c.fence == row.fence)
+                .values(lease_owner=self.owner, lease_until=now + LEASE_S * SECOND, fence=row.fence + 1)
+            )
+        if not changed:
+            return None
+        actor = Actor(user_id=row.user_id or "", project_id=row.project_id)
+        held = _Held(
+            id=row.id,
+            kind=row.kind,
+            subject=row.subject,
+            op=replace(self._op, actor=actor, request_id=row.request_id, asked=set()),
+            params=row.params,
+            done=row.done,
+            state=row.state,
+            step=row.step,
+            attempts=row.attempts,
+            fence=row.fence + 1,
+            fault=Fault(**row.fault) if row.fault else None,
+        )
+        if row.state != "undoing" and row.deadline_at <= now:
+            held.state = "undoing"
+            held.fault = Fault("deadline", "It did not come about in time and was undone; please try again.")
+        return held
+
+    async def _advance(self, held: _Held) -> None:
+        saga = self._sagas[held.kind]
+        while held.state == "running" and held.step < len(saga.steps):
+            if not await self._do(saga, held):
+                break
+        while held.state == "undoing":
+            if not await self._undo(saga, held):
+                break
+
+    async def _do(self, saga: Saga, held: _Held) -> bool:
+        """Run the next step; whether to go on."""
+        step = saga.steps[held.step]
+        self._checkpoint(held.kind, step.name, "before")
+        last = held.step + 1 == len(saga.steps)
+        state = ("awaiting" if saga.awaits else "done") if last else "running"
+        try:
+            async with self._op.db.begin() as session:
+                result = await step.do(session, held.work())
+                done = {**held.done, step.name: result or {}}
+                await self._record(session, held, state=state, step=held.step + 1, done=done)
+                await note(session, held.op, held.id, held.kind, held.subject, step.name, "done")
+        except (Stale, Unavailable) as error:
+            await self._later(held, error)
+            return False
+        except CloudError as error:
+            held.fault, held.state = Fault(error.code, error.public, error.internal), "undoing"
+            log.info("step refused", saga=held.kind, step=step.name, subject=held.subject, why=error.public)
+            return False
+        except Exception as error:
+            log.exception("step failed", saga=held.kind, step=step.name, subject=held.subject)
+            if held.attempts + 1 < TRIES:
+                await self._later(held, error)
+            else:
+                held.fault, held.state = Fault("internal", "An internal error; the operator's log has it."), "undoing"
+            return False
+        held.step, held.done, held.state, held.attempts = held.step + 1, done, state, 0
+        self._checkpoint(held.kind, step.name, "after")
+        return True
+
+    async def _undo(self, saga: Saga, held: _Held) -> bool:
+        """Undo the last finished step; whether to go on."""
+        step = saga.steps[held.step - 1] if held.step else Step("give-up", _nothing)
+        self._checkpoint(held.kind, step.name, "before-undo")
+        ended = held.step <= 1
+        try:
+            async with self._op.db.begin() as session:
+                if step.undo is not None:
+                    await step.undo(session, held.work())
+                if ended and saga.give_up is not None:
+                    await saga.give_up(session, held.work())
+                state = "undone" if ended else "undoing"
+                await self._record(session, held, state=state, step=max(0, held.step - 1), fault=held.fault)
+                await note(session, held.op, held.id, held.kind, held.subject, step.name, "undone", _fault(held.fault))
+        except Exception as error:
+            if not isinstance(error, (Stale, Unavailable)):
+                log.exception("undo failed, will try again", saga=held.kind, step=step.name, subject=held.subject)
+            await self._later(held, error)
+            return False
+        held.step, held.attempts = max(0, held.step - 1), 0
+        held.state = "undone" if ended else "undoing"
+        self._checkpoint(held.kind, step.name, "after-undo")
+        return not ended
+
+    async def _record(self, session: Session, held: _Held, **values: Any) -> None:
+        """The operation's new position, under our fence."""
+        now = self._op.clock.now()
+        values["fault"] = _fault(values.get("fault"))
+        if values["state"] == "awaiting":
+            values["due_at"] = operations.c.deadline_at
+            values["lease_until"] = 0
+        elif values["state"] in {"done", "undone"}:
+            values["due_at"] = NEVER
+        else:
+            values["lease_until"] = now + LEASE_S * SECOND
+        changed = await session.run(
+            update(operations)
+            .where(operations.c.id == held.id, operations.c.fence == held.fence)
+            .values(attempts=0, updated_at=now, **values)
+        )
+        if not changed:
+            raise Stale("Another worker has taken the operation over.", internal=held.id)
+
+    async def _later(self, held: _Held, error: Exception) -> None:
+        """Give the lease back and come again after a pause that grows to a minute."""
+        held.attempts += 1
+        pause = min(60.0, 0.05 * 2 ** min(held.attempts, 12))
+        log.info("will try again", saga=held.kind, subject=held.subject, in_s=pause, why=str(error))
+        async with self._op.db.begin() as session:
+            await session.run(
+                update(operations)
+                .where(operations.c.id == held.id, operations.c.fence == held.fence)
+                .values(
+                    attempts=held.attempts,
+                    state=held.state,
+                    fault=_fault(held.fault),
+                    due_at=self._op.clock.now() + int(pause * SECOND),
+                    lease_until=0,
+                )
+            )
+
+
+async def _nothing(_session: Session, _work: Work) -> None:
+    return None
+
+
+def _fault(fault: Fault | None) -> dict[str, str] | None:
+    return None if fault is None else {"code": fault.code, "message": fault.message, "details": fault.details}

@@ -1,0 +1,134 @@
+"""The wrapper around handlers: tokens, rules, microversions, bodies and errors."""
+
+import msgspec
+import pytest
+
+from maldon.kernel.errors import NotFound, QuotaExceeded, Stale
+from maldon.kernel.op import Op
+from maldon.web.dialects import COMPUTE
+from maldon.web.microversion import Versions
+from maldon.web.policy import Rule
+from maldon.web.request import Reply, Request, json
+from maldon.web.service import AUTHENTICATED, PUBLIC, Service
+from tests.harness import cloud
+
+
+class Thing(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    size: int = 1
+
+
+tried = iter((1, 2, 3))
+
+
+async def make(request: Request, op: Op) -> Reply:
+    thing = await request.load(Thing)
+    op.may("things:make")
+    return json({"thing": thing, "who": op.actor.user_id, "version": op.version, "base": request.base}, 202)
+
+
+async def forgetful(_request: Request, _op: Op) -> Reply:
+    return json({"secret": 1})
+
+
+async def show(request: Request, op: Op) -> Reply:
+    op.may("things:show", {"project_id": request.path["id"]})
+    raise NotFound("There is no such thing.", internal="looked everywhere")
+
+
+async def full(_request: Request, _op: Op) -> Reply:
+    raise QuotaExceeded("The quota for things is 3.")
+
+
+async def broken(_request: Request, _op: Op) -> Reply:
+    raise ZeroDivisionError
+
+
+async def contended(_request: Request, _op: Op) -> Reply:
+    turn = next(tried)
+    if turn < 3:
+        raise Stale("Somebody was quicker.")
+    return json(turn)
+
+
+async def hello(_request: Request, _op: Op) -> Reply:
+    return json("hello")
+
+
+SERVICE = Service(
+    "things",
+    "/things",
+    1,
+    {
+        "/v1": {"GET": (hello, PUBLIC)},
+        "/v1/things": {"POST": (make, "things:make"), "GET": (forgetful, "things:make")},
+        "/v1/things/{id}": {"GET": (show, "things:show")},
+        "/v1/full": {"GET": (full, AUTHENTICATED)},
+        "/v1/broken": {"GET": (broken, AUTHENTICATED)},
+        "/v1/contended": {"GET": (contended, AUTHENTICATED)},
+    },
+    (Rule("things:make", "role:member", "Make."), Rule("things:show", "project_id:%(project_id)s", "Show.")),
+    COMPUTE,
+    Versions("things", (2, 1), (2, 9), "X-Things-API-Version"),
+)
+
+
+@pytest.fixture
+async def things(tmp_path):
+    async with cloud(str(tmp_path / "db"), [SERVICE]) as made:
+        yield made
+
+
+async def test_a_body_reaches_its_handler_with_the_version_in_force(things):
+    got = await things("POST", "/things/v1/things", {"name": "a"}, OpenStack_API_Version="compute 2.99, things 2.7")
+    assert (got.status, got.json) == (
+        202,
+        {"thing": {"name": "a", "size": 1}, "who": "u-demo", "version": [2, 7], "base": "http://cloud.test/things"},
+    )
+    assert got.headers["openstack-api-version"] == "things 2.7"
+    assert got.headers["x-things-api-version"] == "2.7"
+    assert got.headers["x-openstack-request-id"].startswith("req-")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "fault"),
+    [
+        ("POST", "/things", {"name": 1}, {}, 400, "badRequest"),
+        ("POST", "/things", {"name": "a", "colour": "red"}, {}, 400, "badRequest"),
+        ("POST", "/things", {"name": "a\x00"}, {}, 400, "badRequest"),
+        ("POST", "/things", {"name": "a" * 2_000_000}, {}, 413, "overLimit"),
+        ("POST", "/things", {"name": "a"}, {"Content_Type": "text/xml"}, 415, "badMediaType"),
+        ("POST", "/things", {"name": "a"}, {"X_Auth_Token": "nobody"}, 401, "unauthorized"),
+        ("POST", "/things", {"name": "a"}, {"X_Auth_Token": "reader"}, 403, "forbidden"),
+        ("POST", "/things", {"name": "a"}, {"OpenStack_API_Version": "things two"}, 400, "badRequest"),
+        ("POST", "/things", {"name": "a"}, {"OpenStack_API_Version": "things 2.10"}, 406, "computeFault"),
+        ("GET", "/things", None, {}, 500, "computeFault"),
+        ("GET", "/things/x", None, {}, 403, "forbidden"),
+        ("GET", "/things/" + "d" * 32, None, {}, 404, "itemNotFound"),
+        ("GET", "/things/%00", None, {}, 404, "itemNotFound"),
+        ("GET", "/full", None, {}, 403, "forbidden"),
+        ("GET", "/broken", None, {}, 500, "computeFault"),
+        ("GET", "/nowhere", None, {}, 404, "itemNotFound"),
+        ("DELETE", "/things", None, {}, 405, "badMethod"),
+    ],
+)
+async def test_a_refusal_has_the_shape_of_its_api(things, method, path, body, headers, status, fault):
+    got = await things(method, "/things/v1" + path, body, **headers)
+    assert (got.status, list(got.json)) == (status, [fault])
+    assert got.json[fault]["code"] == status
+    assert "looked" not in got.body.decode()
+
+
+async def test_malformed_json_is_refused(things):
+    for body in (b"{", b"[" * 100_000, b"\xff", b'{"name": "\\ud800"}'):
+        got = await things("POST", "/things/v1/things", body=body, Content_Type="application/json")
+        assert got.status == 400
+
+
+async def test_somebody_being_quicker_is_tried_again(things):
+    assert (await things("GET", "/things/v1/contended")).json == 3
+
+
+async def test_the_root_of_a_service_needs_no_token(things):
+    assert (await things.as_("")("GET", "/things/v1/")).json == "hello"
+    assert (await things.as_("")("GET", "/things/v1/full")).status == 401
