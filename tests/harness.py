@@ -69,11 +69,12 @@ class Cloud:
     policy: Policy
     front: Front
     sagas: tuple[Saga, ...] = ()
+    kit: dict[type, Any] = field(default_factory=dict)
     token: str = "demo"
     headers: dict[str, str] = field(default_factory=dict)
 
     def op(self, who: str = "admin") -> Op:
-        return Op(TOKENS[who], "req-test", self.db, self.wakes.wake, self.clock, self.policy)
+        return Op(TOKENS[who], "req-test", self.db, self.wakes.wake, self.clock, self.policy, self.kit)
 
     def as_(self, token: str, **headers: str) -> "Cloud":
         """The same cloud, asked by somebody else (and with further request headers)."""
@@ -152,16 +153,19 @@ async def cloud(
     sagas: Iterable[Saga] = (),
     verifier: Verifier | None = None,
     overrides: dict[str, str] | None = None,
+    kit: Iterable[Any] = (),
 ) -> AsyncIterator[Cloud]:
-    """The services on an empty database at `url`, with all tables made."""
+    """The services on an empty database at `url`, with all tables made. `kit` holds the objects that rooms use."""
     db = open_database(url)
     clock, wakes = ManualClock(), Wakes()
-    services = tuple(services)
+    services, by_type = tuple(services), {type(thing): thing for thing in kit}
     try:
         await create_all(db)
         policy = Policy([rule for s in services for rule in s.rules], overrides or {})
-        around = Surroundings(db, wakes.wake, clock, policy, verifier or NamedTokens(), "http://cloud.test/identity")
+        around = Surroundings(
+            db, wakes.wake, clock, policy, verifier or NamedTokens(), "http://cloud.test/identity", by_type
+        )
         front = Front({s.prefix.strip("/"): build(s, around) for s in services}, {}, dict)
-        yield Cloud(db, clock, wakes, policy, front, tuple(sagas))
+        yield Cloud(db, clock, wakes, policy, front, tuple(sagas), by_type)
     finally:
         await db.close()

@@ -7,10 +7,13 @@ module's own. The protocols here are what `store` and `web` provide.
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from maldon.kernel.clock import Clock
 from maldon.kernel.errors import Forbidden
+
+
+T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -93,7 +96,10 @@ NOBODY = Actor(user_id="")
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One asking. `version` is the microversion in force, (0, 0) where the API has none."""
+    """One asking. `version` is the microversion in force, (0, 0) where the API has none.
+
+    `kit` holds what a room needs beside the database, by type: its settings, its store of bytes, its keys.
+    """
 
     actor: Actor
     request_id: str
@@ -101,6 +107,7 @@ class Op:
     wake: Callable[[str], None]
     clock: Clock
     policy: Rules
+    kit: Mapping[type, Any] = field(default_factory=dict)
     version: tuple[int, int] = (0, 0)
     asked: set[str] = field(default_factory=set, compare=False, repr=False)
 
@@ -113,3 +120,8 @@ class Op:
         """Whether the policy allows it."""
         self.asked.add(rule)
         return self.policy.allows(rule, self.actor.creds, self.actor.creds if target is None else target)
+
+    def use(self, kind: type[T]) -> T:
+        """The process's one object of that type."""
+        thing: T = self.kit[kind]
+        return thing

@@ -6,8 +6,8 @@ tried again before the client hears of it. Whatever else escapes a handler is ou
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import falcon
@@ -53,6 +53,7 @@ class Surroundings:
     policy: Rules
     verifier: Verifier
     auth_url: str = ""
+    kit: Mapping[type, Any] = field(default_factory=dict)
 
 
 def build(service: Service, around: Surroundings) -> falcon.asgi.App:  # type: ignore[type-arg]
@@ -168,7 +169,7 @@ def _responder(service: Service, around: Surroundings, path: str, handler: Handl
         request: Request, around: Surroundings, actor: Actor, request_id: str, version: tuple[int, int]
     ) -> Reply:
         for tried in range(REPEATS):
-            op = Op(actor, request_id, around.db, around.wake, around.clock, around.policy, version)
+            op = Op(actor, request_id, around.db, around.wake, around.clock, around.policy, around.kit, version)
             try:
                 reply = await handler(request, op)
             except Stale:
