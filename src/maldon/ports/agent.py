@@ -34,6 +34,7 @@ class MetadataSpec(msgspec.Struct, frozen=True):
     hostname: str
     project_id: str
     availability_zone: str
+    name: str = ""
     launch_index: int = 0
     reservation_id: str = ""
     instance_type: str = ""

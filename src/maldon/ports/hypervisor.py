@@ -34,7 +34,8 @@ class GuestSpec(msgspec.Struct, frozen=True):
     """What a guest is to be.
 
     `hard_boots` and `soft_boots` only grow: a driver that has seen a smaller number power-cycles the guest (hard) or
-    presses its power button and starts it again (soft), once, and remembers the number.
+    presses its power button and starts it again (soft), once, and remembers the number. Starting a stopped guest counts
+    as a hard boot: whoever wants it running again says `power` "running" and a greater `hard_boots`.
     """
 
     name: str
@@ -87,7 +88,7 @@ def tap_name(port_id: str) -> str:
 
 
 class Hypervisor(Protocol):
-    """Guests on one host. `features`: "console-log", "config-drive", "soft-reboot"."""
+    """Guests on one host. `features`: "console-log", "config-drive", "disk-image" (it wants `base`), "soft-reboot"."""
 
     features: frozenset[str]
 
