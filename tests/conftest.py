@@ -1,0 +1,53 @@
+"""Fixtures every test may ask for: a fresh database on a real server, a virtual host of a real RabbitMQ.
+
+The servers start when a test first asks for them, once for all workers of a run; see tests/servers.py.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import MariaDB, PostgreSQL, RabbitMQ, Server, shared
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+@pytest.fixture(scope="session")
+def run_server(tmp_path_factory: pytest.TempPathFactory):
+    """The server of a kind that this run shares; it lives as long as the process that controls the run."""
+    base = tmp_path_factory.getbasetemp()
+    run: Path = base.parent if WORKER else base
+    owner = os.getppid() if WORKER else os.getpid()
+
+    def server(kind: type[Server]) -> Server:
+        return shared(kind.kind, run, owner)
+
+    return server
+
+
+@pytest.fixture
+def postgresql_url(run_server) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty PostgreSQL database, dropped after the test."""
+    yield from _database(run_server(PostgreSQL))
+
+
+@pytest.fixture
+def mariadb_url(run_server) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty MariaDB database, dropped after the test."""
+    yield from _database(run_server(MariaDB))
+
+
+@pytest.fixture
+def amqp_url(run_server) -> str:
+    """The URL of a RabbitMQ virtual host that no other worker uses."""
+    return run_server(RabbitMQ).vhost_url(int(WORKER.removeprefix("gw") or 0))
+
+
+def _database(server: PostgreSQL | MariaDB) -> Iterator[str]:
+    url = server.create_database()
+    try:
+        yield url
+    finally:
+        server.drop_database(url)
