@@ -1,0 +1,273 @@
+"""The door of placement: hosts report what they have, servers claim some of it.
+
+A claim is taken by an UPDATE whose WHERE holds the constraint itself (what is used and what is wanted fit into what the
+host may promise), so two workers that choose the same host both get it while it has room for both, and never more.
+The first user who reports a host owns it; nobody else may speak for it.
+"""
+
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from maldon.kernel.clock import SECOND
+from maldon.kernel.errors import Conflict, Duplicate, Forbidden, NotFound, Stale
+from maldon.kernel.ids import new_id
+from maldon.kernel.op import Op, Session
+from maldon.placement.models.host import claims
+from maldon.placement.models.host import hosts as table
+from maldon.placement.plan.choose import Room, Wanted, choose
+from maldon.placement.settings import PlacementSettings
+from maldon.ports.agent import HostReport
+
+__all__ = [
+    "Host",
+    "NoValidHost",
+    "PlacementSettings",
+    "Wanted",
+    "audit",
+    "claim",
+    "claims_of",
+    "get_host",
+    "hosts",
+    "owned_host",
+    "release",
+    "report_host",
+    "set_host",
+]
+
+CANDIDATES = 5
+_RANDOM = SystemRandom()
+
+
+class NoValidHost(Conflict):
+    """No host will do; the message says which constraint failed how many."""
+
+    code = "no-valid-host"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host as its neighbours may know it. `vcpus`, `memory_mb`, `disk_gb` are what it has, `used_*` is claimed."""
+
+    id: str
+    name: str
+    availability_zone: str
+    enabled: bool
+    disabled_reason: str | None
+    forced_down: bool
+    alive: bool
+    last_seen: int
+    created_at: int
+    updated_at: int
+    tunnel_ip: str
+    hypervisor_type: str
+    hypervisor_version: int
+    cpu_info: str
+    features: list[str]
+    version: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    used_vcpus: int
+    used_memory_mb: int
+    used_disk_gb: int
+    claims: int
+    generation: int
+
+    def promised(self, settings: PlacementSettings) -> tuple[int, int, int]:
+        """The virtual CPUs, MiB of memory and GiB of disk that the host may promise in all."""
+        return (
+            int(self.vcpus * settings.cpu_ratio),
+            max(0, int((self.memory_mb - settings.reserved_memory_mb) * settings.memory_ratio)),
+            int(self.disk_gb * settings.disk_ratio),
+        )
+
+
+def _host(row: Any, op: Op) -> Host:
+    silent = op.use(PlacementSettings).silent_after_s * SECOND
+    values = {name: row._mapping[name] for name in _FIELDS}  # noqa: SLF001 - SQLAlchemy's public name
+    return Host(alive=not row.forced_down and row.last_seen >= op.clock.now() - silent, **values)
+
+
+_FIELDS = tuple(name for name in Host.__dataclass_fields__ if name != "alive")
+
+
+async def hosts(session: Session, op: Op) -> list[Host]:
+    """Every host, by name."""
+    return [_host(row, op) for row in await session.all(select(table).order_by(table.c.name))]
+
+
+async def get_host(session: Session, op: Op, host_id: str) -> Host:
+    """One host by id. Raises NotFound."""
+    row = await session.first(select(table).where(table.c.id == host_id))
+    if row is None:
+        raise NotFound(f"Host {host_id} could not be found.")
+    return _host(row, op)
+
+
+async def owned_host(session: Session, op: Op, name: str) -> None:
+    """Go on if the asker owns the host. Raises NotFound or Forbidden."""
+    owner = await session.scalar(select(table.c.agent_user_id).where(table.c.name == name))
+    if owner is None:
+        raise NotFound(f"Host {name} has not reported itself yet.")
+    if owner != op.actor.user_id:
+        raise Forbidden(f"Host {name} belongs to another agent.")
+
+
+async def report_host(session: Session, op: Op, name: str, report: HostReport) -> bool:
+    """The host lives and has this; whether its tunnel address is new. Raises Forbidden for another user's host."""
+    now, row = op.clock.now(), await session.first(select(table).where(table.c.name == name))
+    told = _told(report)
+    if row is None:
+        fresh = {"id": new_id(), "name": name, "availability_zone": "nova", "enabled": True, "forced_down": False}
+        fresh |= {"used_vcpus": 0, "used_memory_mb": 0, "used_disk_gb": 0, "claims": 0, "generation": 0}
+        fresh |= {"agent_user_id": op.actor.user_id, "last_seen": now, "created_at": now, "updated_at": now}
+        try:
+            await session.run(insert(table), fresh | told)
+        except Duplicate as error:
+            raise Stale("The host has just been reported.", internal=name) from error
+        return True
+    if row.agent_user_id != op.actor.user_id:
+        raise Forbidden(f"Host {name} belongs to another agent.")
+    values: dict[str, Any] = {"last_seen": now}
+    if any(getattr(row, field) != value for field, value in told.items()):
+        values |= told | {"generation": table.c.generation + 1, "updated_at": now}
+    await session.run(update(table).where(table.c.id == row.id).values(values))
+    return bool(row.tunnel_ip != report.tunnel_ip)
+
+
+def _told(report: HostReport) -> dict[str, Any]:
+    """A report as columns."""
+    capacity = report.capacity
+    return {
+        "hypervisor_type": capacity.hypervisor_type,
+        "hypervisor_version": capacity.hypervisor_version,
+        "cpu_info": capacity.cpu_info,
+        "vcpus": capacity.vcpus,
+        "memory_mb": capacity.memory_mb,
+        "disk_gb": capacity.disk_gb,
+        "features": sorted({*report.hypervisor_features, *report.switch_features}),
+        "tunnel_ip": report.tunnel_ip,
+        "version": report.version,
+    }
+
+
+async def set_host(session: Session, op: Op, host_id: str, **changes: Any) -> Host:
+    """Change `enabled`, `disabled_reason`, `forced_down` or `availability_zone` of a host. Raises NotFound."""
+    if unknown := changes.keys() - {"enabled", "disabled_reason", "forced_down", "availability_zone"}:
+        raise TypeError(f"set_host cannot change {unknown}")
+    values = {**changes, "generation": table.c.generation + 1, "updated_at": op.clock.now()}
+    await session.run(update(table).where(table.c.id == host_id).values(values))
+    return await get_host(session, op, host_id)
+
+
+async def claim(session: Session, op: Op, consumer: str, wanted: Wanted, random: Random = _RANDOM) -> Host:
+    """A host with room for `wanted`, and the room taken; a consumer that has a claim gets the same host again.
+
+    Raises NoValidHost with a trace of who failed what, Stale when others were quicker.
+    """
+    known = await hosts(session, op)
+    held = await session.scalar(select(claims.c.host_id).where(claims.c.consumer == consumer))
+    if held is not None:
+        return next(host for host in known if host.id == held)
+    settings = op.use(PlacementSettings)
+    fit, trace = choose([_room(host, settings) for host in known], wanted, random)
+    if not fit:
+        raise NoValidHost(f"No valid host was found. {trace}")
+    for room in fit[:CANDIDATES]:
+        if await _take(session, op, room, consumer, wanted):
+            return next(host for host in known if host.id == room.id)
+    raise Stale("Others took the room on the hosts that had some; please try again.")
+
+
+def _room(host: Host, settings: PlacementSettings) -> Room:
+    vcpus, memory_mb, disk_gb = host.promised(settings)
+    return Room(
+        id=host.id,
+        name=host.name,
+        availability_zone=host.availability_zone,
+        enabled=host.enabled,
+        alive=host.alive,
+        vcpus=vcpus,
+        memory_mb=memory_mb,
+        disk_gb=disk_gb,
+        used_vcpus=host.used_vcpus,
+        used_memory_mb=host.used_memory_mb,
+        used_disk_gb=host.used_disk_gb,
+    )
+
+
+async def _take(session: Session, op: Op, room: Room, consumer: str, wanted: Wanted) -> bool:
+    now, use = op.clock.now(), table.c
+    changed = await session.run(
+        update(table)
+        .where(use.id == room.id, use.enabled.is_(True), use.forced_down.is_(False))
+        .where(use.used_vcpus + wanted.vcpus <= room.vcpus)
+        .where(use.used_memory_mb + wanted.memory_mb <= room.memory_mb)
+        .where(use.used_disk_gb + wanted.disk_gb <= room.disk_gb)
+        .values(
+            used_vcpus=use.used_vcpus + wanted.vcpus,
+            used_memory_mb=use.used_memory_mb + wanted.memory_mb,
+            used_disk_gb=use.used_disk_gb + wanted.disk_gb,
+            claims=use.claims + 1,
+            generation=use.generation + 1,
+        )
+    )
+    if changed:
+        row = {"consumer": consumer, "host_id": room.id, "created_at": now}
+        row |= {"project_id": op.actor.project_id or "", "user_id": op.actor.user_id}
+        row |= {"vcpus": wanted.vcpus, "memory_mb": wanted.memory_mb, "disk_gb": wanted.disk_gb}
+        await session.run(insert(claims), row)
+    return bool(changed)
+
+
+async def release(session: Session, op: Op, consumer: str) -> None:  # noqa: ARG001 - doors take an Op
+    """Give a consumer's claim back. Without one it is done."""
+    held = await session.first(select(claims).where(claims.c.consumer == consumer))
+    if held is None or not await session.run(delete(claims).where(claims.c.consumer == consumer)):
+        return
+    use = table.c
+    await session.run(
+        update(table)
+        .where(use.id == held.host_id)
+        .values(
+            used_vcpus=use.used_vcpus - held.vcpus,
+            used_memory_mb=use.used_memory_mb - held.memory_mb,
+            used_disk_gb=use.used_disk_gb - held.disk_gb,
+            claims=use.claims - 1,
+            generation=use.generation + 1,
+        )
+    )
+
+
+async def claims_of(session: Session, host_id: str | None = None, consumer: str | None = None) -> list[Any]:
+    """The claims on a host, or of a consumer, or all."""
+    statement = select(claims)
+    if host_id is not None:
+        statement = statement.where(claims.c.host_id == host_id)
+    if consumer is not None:
+        statement = statement.where(claims.c.consumer == consumer)
+    return await session.all(statement.order_by(claims.c.consumer))
+
+
+async def audit(session: Session) -> list[str]:
+    """A sentence for every host whose kept usage is not the sum of its claims; none is ever expected."""
+    columns = (claims.c.vcpus, claims.c.memory_mb, claims.c.disk_gb)
+    counted = {
+        host: (int(n), *map(int, sums))
+        for host, n, *sums in await session.all(
+            select(claims.c.host_id, func.count(), *(func.sum(c) for c in columns)).group_by(claims.c.host_id)
+        )
+    }
+    kept = await session.all(
+        select(
+            table.c.id, table.c.name, table.c.claims, table.c.used_vcpus, table.c.used_memory_mb, table.c.used_disk_gb
+        )
+    )
+    return [
+        f"host {name} keeps {tuple(values)} claims, vCPUs, MB and GB as used, its claims say {counted.get(host)}"
+        for host, name, *values in kept
+        if tuple(values) != counted.get(host, (0, 0, 0, 0))
+    ]
