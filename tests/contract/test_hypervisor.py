@@ -1,0 +1,498 @@
+"""What every hypervisor driver promises, asked of each of them; then what only real guests can show."""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from maldon.drivers.hypervisor import command, probe, processes, qmp, state
+from maldon.drivers.hypervisor.qemu import QemuHypervisor
+from maldon.ports.hypervisor import DriverRefused, GuestFiles, GuestSeen, Hypervisor, Nic
+from tests.contract.hypervisors import (
+    BANNER,
+    DEAF,
+    MIB,
+    SLEEPY,
+    FakeSubject,
+    QemuSubject,
+    Subject,
+    spec_of,
+    until,
+)
+
+GUEST = "6f1c2a34-0000-4000-8000-00000000000a"
+OTHER = "6f1c2a34-0000-4000-8000-00000000000b"
+ALIEN = "6f1c2a34-0000-4000-8000-00000000000c"
+
+
+def qemu_at(home: Path):
+    if QemuHypervisor.missing():
+        pytest.skip(QemuHypervisor.missing())
+    subject = QemuSubject(home)
+    yield subject
+    subject.clean()
+
+
+@pytest.fixture(params=["fake", pytest.param("qemu", marks=pytest.mark.guest)])
+def subject(request, tmp_path):
+    if request.param == "fake":
+        yield FakeSubject(tmp_path / "home")
+    else:
+        yield from qemu_at(tmp_path / "home")
+
+
+@pytest.fixture
+def qemu(tmp_path):
+    yield from qemu_at(tmp_path / "home")
+
+
+ENSURE_TWICE = """
+import asyncio, pathlib, sys
+from maldon.drivers.hypervisor.qemu import QemuHypervisor
+from maldon.ports.hypervisor import GuestFiles
+from tests.contract.hypervisors import spec_of
+
+async def main(home, guest, base):
+    driver = QemuHypervisor(pathlib.Path(home), guest_command=list)
+    await driver.capacity()
+    print("now", flush=True)
+    for boots in (0, 1):
+        await driver.ensure(guest, spec_of(None, hard_boots=boots), GuestFiles(pathlib.Path(base)))
+    await asyncio.sleep(60)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def started(subject: Subject, guest: str = GUEST) -> Hypervisor:
+    """A driver with one running guest that has booted."""
+    driver = subject.make()
+    image, files = subject.image()
+    await driver.ensure(guest, spec_of(image), files)
+    await booted(subject, guest, 1)
+    return driver
+
+
+async def booted(subject: Subject, guest: str, times: int) -> None:
+    async def as_often() -> bool:
+        return await subject.starts(guest) >= times
+
+    await until(as_often, f"{times} boots of {guest}")
+
+
+async def test_capacity_is_more_than_nothing_and_its_cpu_info_is_json(subject):
+    capacity = await subject.make().capacity()
+    assert min(capacity.vcpus, capacity.memory_mb, capacity.disk_gb, capacity.hypervisor_version) > 0
+    assert isinstance(msgspec.json.decode(capacity.cpu_info), dict)
+
+
+async def test_nothing_is_there_at_first(subject):
+    driver = subject.make()
+    assert await driver.observe() == {}
+    assert await driver.console_log(GUEST, 100) == b""
+
+
+async def test_ensure_twice_starts_once(subject):
+    driver = await started(subject)
+    image, files = subject.image()
+    await asyncio.gather(*(driver.ensure(GUEST, spec_of(image), files) for _ in range(3)))
+    assert await driver.observe() == {GUEST: GuestSeen("running")}
+    assert await subject.starts(GUEST) == 1
+
+
+async def test_a_new_driver_finds_the_guests_and_leaves_them_alone(subject):
+    await (await started(subject)).close()
+    driver = subject.make()
+    assert await driver.observe() == {GUEST: GuestSeen("running")}
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image), files)
+    assert await subject.starts(GUEST) == 1
+
+
+async def test_a_guest_made_stopped_does_not_run_until_it_is_to(subject):
+    driver = subject.make()
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image, power="stopped"), files)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped")}
+    assert await subject.starts(GUEST) == 0
+    await driver.ensure(GUEST, spec_of(image), files)
+    await booted(subject, GUEST, 1)
+
+
+async def test_stop_and_start(subject):
+    driver = await started(subject)
+    image, files = subject.image()
+    for _ in range(2):
+        await driver.ensure(GUEST, spec_of(image, power="stopped"), files)
+        assert await driver.observe() == {GUEST: GuestSeen("stopped")}
+    await driver.ensure(GUEST, spec_of(image), files)
+    await booted(subject, GUEST, 2)
+    assert await driver.observe() == {GUEST: GuestSeen("running")}
+
+
+@pytest.mark.parametrize("kind", ["hard_boots", "soft_boots"])
+async def test_a_grown_boot_number_reboots_once(subject, kind):
+    driver = await started(subject)
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image, **{kind: 1}), files)
+    await booted(subject, GUEST, 2)
+    assert await driver.observe() == {GUEST: GuestSeen("running", **{kind: 1})}
+    await driver.ensure(GUEST, spec_of(image, **{kind: 1}), files)
+    await subject.make().ensure(GUEST, spec_of(image, **{kind: 1}), files)
+    assert await subject.starts(GUEST) == 2
+
+
+async def test_the_first_start_and_the_start_after_a_stop_do_all_boots_so_far(subject):
+    driver = subject.make()
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image, hard_boots=3, soft_boots=2), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running", 3, 2)}
+    await booted(subject, GUEST, 1)
+    await driver.ensure(GUEST, spec_of(image, power="stopped", hard_boots=4, soft_boots=2), files)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped", 4, 2)}
+    await driver.ensure(GUEST, spec_of(image, hard_boots=5, soft_boots=5), files)
+    await booted(subject, GUEST, 2)
+    assert await driver.observe() == {GUEST: GuestSeen("running", 5, 5)}
+
+
+async def test_a_guest_that_turned_itself_off_is_stopped_and_stays_so(subject):
+    driver = await started(subject)
+    await subject.shut_down(GUEST)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped")}
+    assert await subject.make().observe() == {GUEST: GuestSeen("stopped")}
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image), files)
+    await booted(subject, GUEST, 2)
+
+
+async def test_a_guest_whose_process_died_has_vanished_and_is_started_again(subject):
+    driver = await started(subject)
+    await subject.kill(GUEST)
+    assert await driver.observe() == {GUEST: GuestSeen("vanished")}
+    assert await subject.make().observe() == {GUEST: GuestSeen("vanished")}
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image), files)
+    await booted(subject, GUEST, 2)
+    assert await driver.observe() == {GUEST: GuestSeen("running")}
+
+
+async def test_a_vanished_guest_can_be_stopped(subject):
+    driver = await started(subject)
+    await subject.kill(GUEST)
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image, power="stopped"), files)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped")}
+
+
+async def test_remove_leaves_nothing_and_may_be_repeated(subject):
+    driver = await started(subject)
+    before = {entry.name for entry in subject.home.iterdir()} - {GUEST, f"{GUEST}.json"}
+    await driver.remove(GUEST)
+    await driver.remove(GUEST)
+    await driver.remove(OTHER)
+    assert await driver.observe() == {}
+    assert {entry.name for entry in subject.home.iterdir()} == before
+    assert await driver.console_log(GUEST, 100) == b""
+
+
+async def test_a_removed_guest_may_come_back_new(subject):
+    driver = await started(subject)
+    await driver.remove(GUEST)
+    await started(subject)
+    assert await subject.starts(GUEST) == 1
+
+
+async def test_an_image_larger_than_the_disk_is_refused_in_words_to_act_on(subject):
+    driver = subject.make()
+    image, files = subject.image(2 * 1024**3 + 512)
+    with pytest.raises(DriverRefused, match="at least 3 GiB"):
+        await driver.ensure(GUEST, spec_of(image), files)
+    assert "running" not in {seen.power for seen in (await driver.observe()).values()}
+    await driver.remove(GUEST)
+    assert await driver.observe() == {}
+
+
+async def test_no_root_disk_size_means_the_size_of_the_image(subject):
+    driver = subject.make()
+    image, files = subject.image(2 * 1024**3 + 512)
+    await driver.ensure(GUEST, spec_of(image, root_gb=0), files)
+    await booted(subject, GUEST, 1)
+
+
+async def test_the_console_log_is_the_end_of_what_the_guest_wrote(subject):
+    driver = await started(subject)
+    whole = await driver.console_log(GUEST, MIB)
+    assert whole
+    assert [await driver.console_log(GUEST, limit) for limit in (0, 5, len(whole))] == [b"", whole[-5:], whole]
+    image, files = subject.image()
+    await driver.ensure(GUEST, spec_of(image, hard_boots=1), files)
+    await booted(subject, GUEST, 2)
+    assert await driver.console_log(GUEST, MIB) == whole * 2
+
+
+async def test_guests_do_not_touch_each_other(subject):
+    driver = subject.make()
+    image, files = subject.image()
+    await asyncio.gather(*(driver.ensure(guest, spec_of(image), files) for guest in (GUEST, OTHER)))
+    await booted(subject, GUEST, 1)
+    await driver.ensure(GUEST, spec_of(image, power="stopped"), files)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped"), OTHER: GuestSeen("running")}
+    await driver.remove(GUEST)
+    assert await driver.observe() == {OTHER: GuestSeen("running")}
+
+
+async def test_a_name_that_is_no_uuid_reaches_no_file(subject):
+    driver = subject.make()
+    image, files = subject.image()
+    for verb in (driver.ensure("../x", spec_of(image), files), driver.remove(".."), driver.console_log("a/b", 9)):
+        with pytest.raises(ValueError, match="UUID"):
+            await verb
+    assert not (subject.home.parent / "x").exists()
+
+
+async def test_observing_during_the_work_shows_a_running_guest_or_none_yet(subject):
+    driver = await started(subject)
+    image, files = subject.image()
+    work = asyncio.create_task(driver.ensure(GUEST, spec_of(image, hard_boots=1), files))
+    seen = set()
+    while not work.done():
+        seen.add((await driver.observe())[GUEST].power)
+        await asyncio.sleep(0)
+    await work
+    assert seen <= {"running"}
+
+
+async def test_taps_are_those_of_the_running_guest(tmp_path):
+    # The real driver's taps need root and a switch; the agent's own tests plug them.
+    driver = FakeSubject(tmp_path).make()
+    nics = (Nic("port-1", "fa:16:3e:00:00:01", 1450), Nic("port-2", "fa:16:3e:00:00:02", 1450))
+    await driver.ensure(GUEST, spec_of(None, nics=nics), GuestFiles())
+    assert await driver.observe() == {GUEST: GuestSeen("running", tap_ports=("port-1", "port-2"))}
+    driver.shut_down(GUEST)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped")}
+
+
+# Real guests only.
+
+
+@pytest.mark.guest
+async def test_a_deaf_guest_loses_power_after_the_deadline(qemu):
+    driver = qemu.make()
+    driver.powerdown_s = 0.3
+    image, files = qemu.image(code=DEAF)
+    await driver.ensure(GUEST, spec_of(image), files)
+    await qemu.booted(GUEST, 1)
+    await driver.ensure(GUEST, spec_of(image, soft_boots=1), files)
+    await qemu.booted(GUEST, 2)
+    assert await driver.observe() == {GUEST: GuestSeen("running", 0, 1)}
+    await driver.ensure(GUEST, spec_of(image, soft_boots=1, power="stopped"), files)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped", 0, 1)}
+
+
+@pytest.mark.guest
+async def test_a_guest_that_ends_at_once_leaves_no_process_behind(qemu):
+    driver = qemu.make()
+    image, files = qemu.image(code=SLEEPY)
+    await driver.ensure(GUEST, spec_of(image), files)
+
+    async def stopped() -> bool:
+        return (await driver.observe())[GUEST] == GuestSeen("stopped")
+
+    await until(stopped, "the guest stopped")
+    assert processes.scan(qemu.home.resolve()) == {}
+
+
+@pytest.mark.guest
+async def test_a_guest_survives_a_home_too_deep_for_a_socket_path(tmp_path):
+    for subject in qemu_at(tmp_path / ("deep, and with a comma " * 8) / "home"):
+        driver = await started(subject)
+        assert await driver.observe() == {GUEST: GuestSeen("running")}
+
+
+@pytest.mark.guest
+async def test_what_a_killed_agent_left_half_done_is_done_anew(qemu):
+    driver = qemu.make()
+    image, files = qemu.image()
+    half = qemu.home / GUEST
+    half.mkdir()
+    for name in ("root.qcow2.0123.part", "state.json.part", "qmp.sock", "pid"):
+        (half / name).write_text("1")
+    (half / "base").hardlink_to(files.base)
+    assert await driver.observe() == {GUEST: GuestSeen("stopped")}
+    await driver.ensure(GUEST, spec_of(image), files)
+    await qemu.booted(GUEST, 1)
+    assert await driver.observe() == {GUEST: GuestSeen("running")}
+    assert not list(half.glob("*.part"))
+
+
+@pytest.mark.guest
+async def test_a_reboot_interrupted_after_the_start_is_not_repeated(qemu):
+    driver = await started(qemu)
+    image, files = qemu.image()
+    await driver.ensure(GUEST, spec_of(image, hard_boots=1), files)
+    await qemu.booted(GUEST, 2)
+    known = state.read(qemu.home / GUEST)
+    msgspec.structs.replace(known, done=state.Boots(0, 0)).write(qemu.home / GUEST)  # as a death right there leaves it
+    again = qemu.make()
+    assert await again.observe() == {GUEST: GuestSeen("running", 1)}
+    await again.ensure(GUEST, spec_of(image, hard_boots=1), files)
+    assert await qemu.starts(GUEST) == 2
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("delay", [0.0, 0.005, 0.02, 0.04, 0.08])
+async def test_a_cancelled_verb_can_be_repeated(qemu, delay):
+    driver = qemu.make()
+    image, files = qemu.image()
+    for attempt in (spec_of(image), spec_of(image, hard_boots=1)):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await driver.ensure(GUEST, attempt, files)
+    await driver.ensure(GUEST, spec_of(image, hard_boots=1), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running", 1)}
+    assert len(processes.scan(qemu.home.resolve())[GUEST]) == 1
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.03, 0.05])
+async def test_an_agent_killed_anywhere_leaves_what_the_next_can_finish(qemu, delay):
+    image, files = qemu.image()
+    program = [sys.executable, "-c", ENSURE_TWICE, str(qemu.home), GUEST, str(files.base)]
+    agent = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    assert agent.stdout
+    await agent.stdout.readline()
+    await asyncio.sleep(delay)  # the moment of death is what varies here; nothing is waited for
+    agent.kill()
+    await agent.wait()
+    driver = qemu.make()
+    assert (await driver.observe()).keys() <= {GUEST}
+    await driver.ensure(GUEST, spec_of(image, hard_boots=1), files)
+    await driver.ensure(GUEST, spec_of(image, hard_boots=1), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running", 1)}
+    assert len(processes.scan(qemu.home.resolve())[GUEST]) == 1
+    await driver.remove(GUEST)
+    assert await driver.observe() == {}
+    assert processes.scan(qemu.home.resolve()) == {}
+
+
+@pytest.mark.guest
+async def test_strangers_with_a_directory_or_a_process_are_observed_and_removed(qemu):
+    driver = await started(qemu)
+    (qemu.home / OTHER).mkdir()
+    (qemu.home / "lost+found").mkdir()
+    (qemu.home / GUEST).rename(qemu.home / "gone")  # its process runs on
+    assert await driver.observe() == {GUEST: GuestSeen("running"), OTHER: GuestSeen("stopped")}
+    await driver.remove(GUEST)
+    await driver.remove(OTHER)
+    assert await driver.observe() == {}
+    assert processes.scan(qemu.home.resolve()) == {}
+
+
+@pytest.mark.guest
+async def test_a_stale_pid_file_never_costs_a_stranger_its_life(qemu):
+    driver = await started(qemu)
+    await qemu.kill(GUEST)
+    bystander = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        (qemu.home / GUEST / processes.PID).write_text(str(bystander.pid))
+        assert await driver.observe() == {GUEST: GuestSeen("vanished")}
+        await driver.remove(GUEST)
+        assert bystander.returncode is None
+        os.kill(bystander.pid, 0)
+    finally:
+        bystander.kill()
+        await bystander.wait()
+
+
+@pytest.mark.guest
+async def test_a_flooded_console_is_cut_under_the_running_guest(qemu):
+    driver = await started(qemu)
+    driver.console_limit = 4096
+    log = qemu.home / GUEST / command.CONSOLE
+    with log.open("ab") as file:
+        file.write(b"x" * 10_000 + b"the end")
+    await driver.observe()
+    assert log.read_bytes() == (b"x" * 10_000 + b"the end")[-2048:]
+    image, files = qemu.image()
+    await driver.ensure(GUEST, spec_of(image, hard_boots=1), files)
+    await qemu.booted(GUEST, 1)
+    assert await driver.console_log(GUEST, 25) == b"the end" + BANNER
+
+
+@pytest.mark.guest
+async def test_a_start_that_fails_says_why_and_leaves_no_process(qemu):
+    driver = qemu.make()
+    image, files = qemu.image()
+    nic = Nic("no-such-port", "fa:16:3e:00:00:01", 1500)
+    wrong = spec_of(image, nics=(nic,), config_drive=True)
+    with pytest.raises(OSError, match=r"config\.iso"):
+        await driver.ensure(GUEST, wrong, files)
+    assert await driver.observe() == {GUEST: GuestSeen("vanished")}
+    assert processes.scan(qemu.home.resolve()) == {}
+    await driver.ensure(GUEST, spec_of(image), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running")}
+
+
+@pytest.mark.guest
+async def test_a_wrapper_that_fails_is_told(qemu):
+    driver = QemuHypervisor(qemu.home, guest_command=lambda line: ["sh", "-c", "echo no such node >&2; exit 3", *line])
+    image, files = qemu.image()
+    with pytest.raises(OSError, match="no such node"):
+        await driver.ensure(GUEST, spec_of(image), files)
+
+
+@pytest.mark.guest
+async def test_an_image_is_not_needed_any_more_once_its_guest_is_made(qemu, tmp_path):
+    driver = qemu.make()
+    image, files = qemu.image()
+    iso = tmp_path / "drive.iso"
+    iso.write_bytes(b"\0" * 4096)
+    given = GuestFiles(files.base, "raw", iso)
+    await driver.ensure(GUEST, spec_of(image, config_drive=True, power="stopped"), given)
+    await driver.ensure(GUEST, spec_of(image, config_drive=True), given)
+    files.base.unlink()
+    iso.unlink()
+    await driver.ensure(GUEST, spec_of(image, config_drive=True, hard_boots=1), GuestFiles())
+    await qemu.booted(GUEST, 1)
+
+
+@pytest.mark.guest
+async def test_a_raw_image_that_looks_like_qcow2_stays_raw(qemu):
+    driver = qemu.make()
+    image, files = qemu.image()
+    with files.base.open("r+b") as file:
+        file.write(b"QFI\xfb")
+    await driver.ensure(GUEST, spec_of(image), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running")}
+    with pytest.raises(DriverRefused, match="neither an image nor"):
+        await driver.ensure(OTHER, spec_of(None, root_gb=0), GuestFiles())
+    text = files.base.parent / "text"
+    text.write_text("no disk")
+    with pytest.raises(DriverRefused, match="qcow2"):
+        await driver.ensure(OTHER, spec_of(image), GuestFiles(text, "qcow2"))
+
+
+@pytest.mark.guest
+async def test_what_the_probe_found_is_true_and_remembered(qemu):
+    driver = qemu.make()
+    capacity = await driver.capacity()
+    found = await probe.abilities(qemu.home)
+    assert capacity.hypervisor_type == {"kvm": "KVM", "tcg": "QEMU"}[found.accel]
+    assert capacity.hypervisor_version == found.version
+    before = (qemu.home / "qemu.json").stat().st_mtime_ns
+    assert await qemu.make().capacity() == capacity
+    assert (qemu.home / "qemu.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.guest
+async def test_a_guest_is_a_session_of_its_own_and_no_child_of_the_agent(qemu):
+    await started(qemu)
+    (pid,) = processes.scan(qemu.home.resolve())[GUEST]
+    stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    assert int(stat[1]) != os.getpid()
+    assert int(stat[3]) not in {os.getsid(0), 0}
+    assert await qmp.status(qemu.home / GUEST) == "running"
