@@ -2,7 +2,8 @@
 
 `server` is what the user sees. `guest` is the same server as its host's agent sees it: the desired half (spec and
 revision) and the observed half (what the agent reported last). A guest row outlives its server until the agent has
-confirmed the removal. `host_revision` counts the changes of one host; it is raised in the transaction that changes a
+confirmed the removal. `operation_id` is the operation that waits for the guest to be as desired; `asked` says that
+jobs wait. `host_revision` counts the changes of one host; it is raised in the transaction that changes a
 guest, and its row lock makes revisions grow in the order of commit.
 """
 
@@ -76,6 +77,8 @@ guests = table(
     Column("seen_power", String(16)),
     Column("seen_error", LongText),
     Column("seen_at", Time),
+    Column("operation_id", Id),
+    Column("asked", Boolean, nullable=False),
     Index("ix_guest_host", "host", "revision"),
 )
 
