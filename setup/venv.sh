@@ -27,7 +27,7 @@ if ! done_already "$packages"; then
 fi
 
 [ -n "$project" ] || exit 0
-sources=project-$(hash_of "$project/pyproject.toml" "$0")-$packages
+sources=project-$(hash_of "$project/pyproject.toml" "$0")
 if ! done_already "$sources"; then
     echo "$venv: $project"
     pip --no-build-isolation --editable "$project"
