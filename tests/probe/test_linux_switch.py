@@ -1,0 +1,458 @@
+"""Packets through the Linux switch: guests are namespaces, the host is a client's namespace without a default route."""
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import socket
+
+import pytest
+
+from maldon.drivers.switch import namespace
+from maldon.ports.switch import (
+    METADATA_ADDRESS,
+    DhcpSpec,
+    GroupSpec,
+    InterfaceSpec,
+    NetworkSpec,
+    RouterSpec,
+    RuleSpec,
+    SubnetSpec,
+)
+from tests.contract.switches import (
+    ALL_OUT,
+    GROUP,
+    NET,
+    OTHER_GROUP,
+    OTHER_NET,
+    PING,
+    PING6,
+    ROUTER,
+    Machine,
+    external_network,
+    groups,
+    lease,
+    mac,
+    network,
+    port,
+    router,
+    until,
+)
+
+pytestmark = pytest.mark.root
+SSH = RuleSpec("ingress", "IPv4", "tcp", 22, 22)
+UDHCPC = ("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "20", "-T", "1", "-O", "121", "-O", "26", "-s")
+SCRIPT = """#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr replace "$ip/$mask" dev "$interface"
+set -- $staticroutes
+while [ -n "$1" ]; do ip route replace "$1" via "$2"; shift 2; done
+echo "bound ip=$ip mtu=$mtu router=$router dns=$dns routes=$staticroutes host=$hostname"
+"""
+
+
+@pytest.fixture
+async def machine(tmp_path):
+    made = Machine(tmp_path)
+    yield made
+    await made.end()
+
+
+@pytest.fixture
+def dhcp_script(tmp_path):
+    script = tmp_path / "bound.sh"
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+    return str(script)
+
+
+async def loss(pinging: asyncio.Task[tuple[int, str]]) -> int:
+    """How many of the pings were not answered."""
+    _, out = await pinging
+    sent, back = re.search(r"(\d+) packets transmitted, (\d+) received", out).groups()
+    assert int(sent) > 50, out
+    return int(sent) - int(back)
+
+
+def test_this_machine_has_what_the_switch_needs(machine):
+    assert machine.node().missing() is None
+
+
+async def test_a_guest_gets_its_lease_and_reaches_the_metadata_service(machine, dhcp_script):
+    switch = await machine.started()
+    a = port(5)
+    await switch.ensure(network(leases=(lease(a),)))
+    await switch.ensure(groups())
+    guest = await machine.plug(a, switch, dhcp=True)
+    out = await guest.do(*UDHCPC, dhcp_script)
+    assert "bound ip=10.0.0.5 mtu=1450 router=10.0.0.1 dns=9.9.9.9" in out
+    assert "routes=169.254.169.254/32 10.0.0.2 10.77.0.0/16 10.0.0.9 0.0.0.0/0 10.0.0.1 host=host-10-0-0-5" in out
+
+    with await switch.metadata_socket(NET) as listening:
+        loop = asyncio.get_running_loop()
+        accepting = loop.create_task(loop.sock_accept(listening))
+        assert await guest.connects((METADATA_ADDRESS, 80))
+        connection, (address, _) = await asyncio.wait_for(accepting, 5)
+        connection.close()
+    assert address == "10.0.0.5"
+
+
+async def test_an_address_given_to_another_mac_is_leased_to_it(machine, dhcp_script):
+    switch = await machine.started()
+    a = port(5)
+    await switch.ensure(network(leases=(lease(a),)))
+    await switch.ensure(groups())
+    guest = await machine.plug(a, switch, dhcp=True)
+    assert "bound ip=10.0.0.5" in await guest.do(*UDHCPC, dhcp_script)
+    await switch.remove("port", a.id)
+
+    b = port(6, addresses=("10.0.0.5",))
+    await switch.ensure(network(leases=(lease(b),)))
+    heir = await machine.plug(b, switch, dhcp=True)
+    assert "bound ip=10.0.0.5" in await heir.do(*UDHCPC, dhcp_script)
+
+
+async def test_a_new_lease_serves_without_a_restart_of_dnsmasq(machine, dhcp_script):
+    switch = await machine.started()
+    a, b = port(5), port(6)
+    await switch.ensure(network(leases=(lease(a),)))
+    await switch.ensure(groups())
+    before = (machine.home / f"{machine.word}a/dhcp/{NET}/pid").read_text()
+    await switch.ensure(network(leases=(lease(a), lease(b))))
+    guest = await machine.plug(b, switch, dhcp=True)
+    assert "bound ip=10.0.0.6" in await guest.do(*UDHCPC, dhcp_script)
+    assert (machine.home / f"{machine.word}a/dhcp/{NET}/pid").read_text() == before
+
+
+async def test_a_closed_port_opens_with_its_rule_and_closes_with_its_end(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    await switch.ensure(groups())
+    a, b = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    with await b.listen(("10.0.0.6", 22)):
+        assert await a.hears_nothing("10.0.0.6")
+        assert not await a.connects(("10.0.0.6", 22))
+        await switch.ensure(groups(PING))
+        assert await a.pings("10.0.0.6")
+        assert not await a.connects(("10.0.0.6", 22))
+        await switch.ensure(groups(PING, SSH))
+        assert await a.connects(("10.0.0.6", 22))
+        await switch.ensure(groups(PING))
+        assert not await a.connects(("10.0.0.6", 22))
+
+
+async def test_a_guest_sends_only_what_egress_rules_allow(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    await switch.ensure(groups(PING, SSH))
+    await switch.ensure(GroupSpec(OTHER_GROUP, (RuleSpec("egress", "IPv4", "tcp", 22, 23, "10.0.0.0/24"),)))
+    a = await machine.plug(port(5, groups=(OTHER_GROUP,)), switch)
+    b = await machine.plug(port(6), switch)
+    with await b.listen(("10.0.0.6", 22)):
+        assert await a.connects(("10.0.0.6", 22))
+    assert await a.hears_nothing("10.0.0.6")
+
+
+async def test_a_remote_group_admits_its_members_as_they_come_and_go(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    await switch.ensure(groups(RuleSpec("ingress", "IPv4", remote_group=OTHER_GROUP)))
+    a, _ = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    assert await a.hears_nothing("10.0.0.6")
+    await switch.ensure(GroupSpec(OTHER_GROUP, members=("10.0.0.5", "10.0.0.200")))
+    assert await a.pings("10.0.0.6")
+    await switch.ensure(GroupSpec(OTHER_GROUP, members=("10.0.0.200", "10.0.0.201")))
+    assert await a.hears_nothing("10.0.0.6")
+    await switch.ensure(GroupSpec(OTHER_GROUP, members=("10.0.0.0/28",)))
+    assert await a.pings("10.0.0.6")
+
+
+async def test_spoofed_addresses_are_dropped(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    await switch.ensure(groups(PING))
+    a, b = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    assert await a.pings("10.0.0.6")
+    await a.do("ip", "addr", "add", "10.0.0.50/24", "dev", "eth0")
+    assert await a.hears_nothing("10.0.0.6", "-I", "10.0.0.50")
+    assert await a.pings("10.0.0.6", "-I", "10.0.0.5")
+    assert await b.hears_nothing("10.0.0.50")  # not even ARP answers for what is not its own
+    await switch.ensure(port(5, pairs=((mac(5), "10.0.0.48/29"),)))
+    assert await a.pings("10.0.0.6", "-I", "10.0.0.50")
+    await a.do("ip", "link", "set", "eth0", "address", mac(99))
+    assert await a.hears_nothing("10.0.0.6", "-I", "10.0.0.5")
+    await a.do("ip", "link", "set", "eth0", "address", mac(5))
+    await a.do("ip", "addr", "add", "10.0.0.99/24", "dev", "eth0")
+    assert await a.hears_nothing("10.0.0.6", "-I", "10.0.0.99")
+    await switch.ensure(port(5, security=False))
+    assert await a.pings("10.0.0.6", "-I", "10.0.0.99")
+
+
+async def test_a_port_that_is_not_up_carries_nothing(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    await switch.ensure(groups(PING))
+    a, _ = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    assert await a.pings("10.0.0.6")
+    await switch.ensure(port(6, up=False))
+    assert await a.hears_nothing("10.0.0.6")
+    await switch.ensure(port(6))
+    assert await a.pings("10.0.0.6")
+
+
+async def test_ipv6_neighbours_are_found_and_rules_hold(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    await switch.ensure(groups())
+    a = await machine.plug(port(5, addresses=("fd00:a::5",)), switch)
+    b = await machine.plug(port(6, addresses=("fd00:a::6",)), switch)
+    assert await a.hears_nothing("fd00:a::6")
+    await switch.ensure(groups(PING6))
+    assert await a.pings("fd00:a::6")
+    await b.do("ip", "addr", "add", "fd00:a::66/64", "dev", "eth0", "nodad")
+    assert await a.hears_nothing("fd00:a::66")
+
+
+async def test_networks_with_the_same_addresses_do_not_meet(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    await switch.ensure(network(OTHER_NET, dhcp=None))
+    await switch.ensure(groups(PING))
+    await switch.ensure(GroupSpec(OTHER_GROUP, ALL_OUT))
+    a, b = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    c = await machine.plug(port(5, OTHER_NET, groups=(OTHER_GROUP,)), switch)
+    await machine.plug(port(6, OTHER_NET, groups=(OTHER_GROUP,)), switch)
+    # One echo identifier, so that the flows differ in nothing but their network.
+    assert await a.pings("10.0.0.6", "-e", "77")
+    assert await c.hears_nothing("10.0.0.6", "-e", "77")
+    assert await b.pings("10.0.0.5", "-e", "78")
+
+
+async def test_a_router_translates_and_a_floating_address_is_reached(machine):
+    switch = await machine.started()
+    for item in (external_network(), network(), network(OTHER_NET, "10.1.0"), groups(PING)):
+        await switch.ensure(item)
+    legs = ((NET, "10.0.0"), (OTHER_NET, "10.1.0"))
+    await switch.ensure(router(*legs))
+    a = await machine.plug(port(5), switch)
+    b = await machine.plug(port(6, OTHER_NET, "10.1.0"), switch)
+    assert await a.pings("10.1.0.6")  # routed
+    with await machine.client.listen(("172.31.0.1", 8000)) as listening:
+        loop = asyncio.get_running_loop()
+        assert await seen_from(listening, loop, a) == "172.31.0.10"  # hidden behind the router
+        await switch.ensure(router(*legs, floating=(("172.31.0.50", "10.0.0.5"),)))
+        assert await seen_from(listening, loop, a) == "172.31.0.50"
+        assert await seen_from(listening, loop, b) == "172.31.0.10"
+    assert await machine.client.pings("172.31.0.50")
+    with await a.listen(("10.0.0.5", 22)):
+        assert not await machine.client.connects(("172.31.0.50", 22))
+        await switch.ensure(groups(PING, SSH))
+        assert await machine.client.connects(("172.31.0.50", 22))
+    await switch.ensure(router(*legs))
+    assert await machine.client.hears_nothing("172.31.0.50")
+
+
+async def seen_from(listening, loop, guest):
+    """The address under which a guest appears outside."""
+    accepting = loop.create_task(loop.sock_accept(listening))
+    assert await guest.connects(("172.31.0.1", 8000), 3)
+    connection, (address, _) = await asyncio.wait_for(accepting, 5)
+    connection.close()
+    return address
+
+
+async def test_floating_addresses_of_one_router_reach_each_other(machine):
+    switch = await machine.started()
+    for item in (external_network(), network(), groups(PING, SSH)):
+        await switch.ensure(item)
+    floating = (("172.31.0.50", "10.0.0.5"), ("172.31.0.60", "10.0.0.6"))
+    await switch.ensure(router((NET, "10.0.0"), floating=floating))
+    a, b = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    assert await a.pings("172.31.0.60")
+    with await b.listen(("10.0.0.6", 22)) as listening:
+        loop = asyncio.get_running_loop()
+        accepting = loop.create_task(loop.sock_accept(listening))
+        assert await a.connects(("172.31.0.60", 22))
+        connection, (address, _) = await asyncio.wait_for(accepting, 5)
+        connection.close()
+    assert address == "172.31.0.50"
+
+
+async def test_a_floating_address_moves_to_another_guest(machine):
+    switch = await machine.started()
+    for item in (external_network(), network(), groups(PING)):
+        await switch.ensure(item)
+    await switch.ensure(router((NET, "10.0.0"), floating=(("172.31.0.50", "10.0.0.5"),)))
+    await machine.plug(port(5), switch)
+    b = await machine.plug(port(6), switch)
+    assert await machine.client.pings("172.31.0.50", "-e", "55")
+    await switch.ensure(router((NET, "10.0.0"), floating=(("172.31.0.50", "10.0.0.6"),)))
+    await b.do("ip", "link", "set", "eth0", "down")
+    assert await machine.client.hears_nothing("172.31.0.50", "-e", "55")  # not the old guest, even for a flow it had
+
+
+async def test_router_adverts_give_guests_an_address_and_a_gateway(machine):
+    switch = await machine.started()
+    subnet = SubnetSpec("six", "fd00:a::/64", "fd00:a::1", ipv6_ra_mode="slaac", ipv6_address_mode="slaac")
+    await switch.ensure(NetworkSpec(NET, 1450, subnets=(subnet,)))
+    await switch.ensure(groups())
+    leg = InterfaceSpec("1f000000-0000-4000-8000-000000000000", NET, mac(1), ("fd00:a::1/64",))
+    await switch.ensure(RouterSpec(ROUTER, (leg,)))
+    guest = await machine.plug(port(5, addresses=("fd00:a::f816:3eff:fe00:105",)), switch, dhcp=True)
+
+    async def configured() -> bool:
+        routes = await guest.do("ip", "-6", "route", "show", "default")
+        return "fe80::f816:3eff:fe00:101" in routes and "fd00:a::f8" in await guest.do("ip", "-6", "addr")
+
+    await until(configured, "address and route by router advert")
+    assert await guest.pings("fd00:a::1")
+    await switch.remove("router", ROUTER)
+    assert switch.missing() is None
+
+
+async def test_dhcpv6_gives_the_lease(machine):
+    switch = await machine.started()
+    a = port(5, addresses=("fd00:a::5",))
+    subnet = SubnetSpec("six", "fd00:a::/64", None, ipv6_address_mode="dhcpv6-stateful")
+    dhcp = DhcpSpec("ad000000-0000-4000-8000-000000000000", mac(2), ("fd00:a::2/64",), (lease(a),))
+    await switch.ensure(NetworkSpec(NET, 1450, subnets=(subnet,), dhcp=dhcp))
+    await switch.ensure(groups())
+    guest = await machine.plug(a, switch, dhcp=True)
+    assert (await asyncio.to_thread(advertised_address, guest)) == "fd00:a::5"
+
+
+def advertised_address(guest):
+    """What DHCPv6 offers the guest: a solicit with the MAC as identity, and the address in the answer."""
+
+    def option(code: int, content: bytes) -> bytes:
+        return code.to_bytes(2) + len(content).to_bytes(2) + content
+
+    identity = option(1, b"\x00\x03\x00\x01" + bytes.fromhex(mac(5).replace(":", "")))
+    solicit = b"\x01abc" + identity + option(3, b"iaid" + bytes(8))
+    with namespace.entered(guest.name):
+        client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        scope = socket.if_nametoindex("eth0")
+    with client:
+        client.settimeout(1)
+        client.bind(("::", 546))
+        for _ in range(10):
+            client.sendto(solicit, ("ff02::1:2", 547, 0, scope))
+            with contextlib.suppress(TimeoutError):
+                answer = client.recv(2000)
+                at = answer.index(b"\x00\x05\x00\x18") + 4  # the address option
+                return str(ipaddress.IPv6Address(answer[at : at + 16]))
+    return None
+
+
+async def test_two_nodes_carry_one_network(machine):
+    here, there = await machine.started("a"), await machine.started("b")
+    for letter, underlay in (("a", "192.168.7.1"), ("b", "192.168.7.2")):
+        await asyncio.to_thread(machine.join_underlay, letter, underlay)
+    await here.ensure(network(dhcp=None, vni=4242, peers=("192.168.7.2",)))
+    await there.ensure(network(dhcp=None, vni=4242, peers=("192.168.7.1",)))
+    for switch in (here, there):
+        await switch.ensure(groups(PING))
+    a, _ = await machine.plug(port(5), here, "a"), await machine.plug(port(6), there, "b")
+    assert await a.pings("10.0.0.6")
+    await here.ensure(network(dhcp=None, vni=4242))
+    await here.ensure(network(dhcp=None, vni=4242, peers=("192.168.7.2", "192.168.7.3")))
+    assert await a.pings("10.0.0.6")
+
+
+async def test_changes_and_a_restart_drop_no_packet(machine):
+    switch = await machine.started()
+    floating = (("172.31.0.50", "10.0.0.6"),)
+    items = [external_network(), network(), groups(PING), router((NET, "10.0.0"), floating=floating)]
+    for item in items:
+        await switch.ensure(item)
+    a, _ = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    assert await a.pings("10.0.0.6")
+    assert await machine.client.pings("172.31.0.50")
+    wiring = await switch.observe()
+    pid = (machine.home / f"{machine.word}a/dhcp/{NET}/pid").read_text()
+    command = ("ping", "-n", "-q", "-i", "0.01", "-c", "300", "-w", "30")
+    across = asyncio.create_task(a.run(*command, "10.0.0.6"))
+    outside = asyncio.create_task(machine.client.run(*command, "172.31.0.50"))
+
+    again = machine.node()  # a new process of the agent
+    await again.start(machine.link())
+    assert await again.observe() == wiring
+    for item in (*items, port(5), port(6)):
+        await again.ensure(item)
+    assert await again.observe() == wiring
+    assert (machine.home / f"{machine.word}a/dhcp/{NET}/pid").read_text() == pid
+    await again.ensure(network(leases=(lease(port(7)),)))
+    await again.ensure(port(7))
+    await again.ensure(groups(PING, SSH, members=("10.0.0.5",)))
+    await again.ensure(router((NET, "10.0.0"), floating=(*floating, ("172.31.0.51", "10.0.0.7"))))
+    await again.ensure(network(OTHER_NET, "10.1.0"))
+    await again.remove("network", OTHER_NET)
+    assert not across.done()
+    assert not outside.done()
+    assert (await loss(across), await loss(outside)) == (0, 0)
+
+
+async def test_what_is_broken_is_seen_and_mended(machine):
+    switch = await machine.started()
+    items = [external_network(), network(), groups(PING), router((NET, "10.0.0")), port(5)]
+    for item in items:
+        await switch.ensure(item)
+    whole = dict(await switch.observe())
+    node = f"maldon-{machine.word}a"
+    pid = (machine.home / f"{machine.word}a/dhcp/{NET}/pid").read_text().strip()
+    breaks = {
+        ("port", items[4].id): f"nsenter --net=/run/netns/{node} ip link del tap{items[4].id[:11]}",
+        ("router", ROUTER): f"ip netns del {node}-r-{ROUTER[:11]}",
+        ("network", NET): f"kill -9 {pid}",
+        ("group", GROUP): f"nsenter --net=/run/netns/{node} nft delete table inet maldon",
+    }
+    for key, breaking in breaks.items():
+        process = await asyncio.create_subprocess_exec(*breaking.split())
+        assert await process.wait() == 0
+
+        async def seen(key=key) -> bool:
+            return (await switch.observe())[key] == ""
+
+        await until(seen, f"{key} is broken")
+        for item in items:
+            await switch.ensure(item)
+        assert await switch.observe() == whole
+
+
+async def test_an_item_nft_refuses_does_not_stop_the_others(machine):
+    switch = await machine.started()
+    await switch.ensure(network(dhcp=None))
+    with pytest.raises(Exception, match="type"):
+        await switch.ensure(groups(RuleSpec("ingress", "IPv4", "icmp", 9999)))
+    await switch.ensure(groups(PING))
+    a, _ = await machine.plug(port(5), switch), await machine.plug(port(6), switch)
+    assert await a.pings("10.0.0.6")
+
+
+async def test_destroy_leaves_nothing(machine):
+    switch = await machine.started()
+    for item in (external_network(), network(), groups(), router((NET, "10.0.0")), port(5)):
+        await switch.ensure(item)
+    assert len(machine.left()) >= 5
+    await switch.destroy()
+    await until(lambda: asyncio.to_thread(lambda: not machine.left()), "nothing is left")
+    assert await switch.observe() == {}
+    await switch.destroy()
+
+
+async def test_a_node_whose_books_are_lost_shows_its_strays_and_lets_them_be_removed(machine):
+    switch = await machine.started()
+    for item in (external_network(), network(), groups(), router((NET, "10.0.0")), port(5)):
+        await switch.ensure(item)
+    for file in (machine.home / f"{machine.word}a/items").iterdir():
+        file.unlink()
+    again = machine.node()
+    await again.start(machine.link())
+    strays = await again.observe()
+    assert strays == {("network", NET): "", ("router", ROUTER): "", ("port", port(5).id): ""}
+    for kind in ("router", "port", "network"):
+        for key in strays:
+            if key[0] == kind:
+                await again.remove(*key)
+    assert await again.observe() == {}
+    assert [line for line in machine.left() if "-d-" in line or "-r-" in line] == []
