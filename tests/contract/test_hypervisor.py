@@ -10,16 +10,19 @@ import msgspec
 import pytest
 
 from maldon.drivers.hypervisor import command, probe, processes, qmp, state
+from maldon.drivers.hypervisor.lock import give_back, take
 from maldon.drivers.hypervisor.qemu import QemuHypervisor
 from maldon.ports.hypervisor import DriverRefused, GuestFiles, GuestSeen, Hypervisor, Nic
 from tests.contract.hypervisors import (
     BANNER,
     DEAF,
     MIB,
+    POLITE,
     SLEEPY,
     FakeSubject,
     QemuSubject,
     Subject,
+    boot_disk,
     spec_of,
     until,
 )
@@ -52,6 +55,7 @@ def qemu(tmp_path):
 
 ENSURE_TWICE = """
 import asyncio, pathlib, sys
+from maldon.drivers.hypervisor.lock import give_back, take
 from maldon.drivers.hypervisor.qemu import QemuHypervisor
 from maldon.ports.hypervisor import GuestFiles
 from tests.contract.hypervisors import spec_of
@@ -322,7 +326,7 @@ async def test_what_a_killed_agent_left_half_done_is_done_anew(qemu):
     for name in ("root.qcow2.0123.part", "state.json.part", "qmp.sock", "pid"):
         (half / name).write_text("1")
     (half / "base").hardlink_to(files.base)
-    assert await driver.observe() == {GUEST: GuestSeen("stopped")}
+    assert await driver.observe() == {GUEST: GuestSeen("vanished")}
     await driver.ensure(GUEST, spec_of(image), files)
     await qemu.booted(GUEST, 1)
     assert await driver.observe() == {GUEST: GuestSeen("running")}
@@ -341,6 +345,44 @@ async def test_a_reboot_interrupted_after_the_start_is_not_repeated(qemu):
     assert await again.observe() == {GUEST: GuestSeen("running", 1)}
     await again.ensure(GUEST, spec_of(image, hard_boots=1), files)
     assert await qemu.starts(GUEST) == 2
+
+
+@pytest.mark.guest
+async def test_a_soft_reboot_interrupted_halfway_does_not_end_as_stopped(qemu):
+    driver = qemu.make()
+    image, files = qemu.image(code=DEAF)
+    await driver.ensure(GUEST, spec_of(image), files)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await driver.ensure(GUEST, spec_of(image, soft_boots=1), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running")}  # the button is pressed, the guest still runs
+    await qemu.kill(GUEST)
+    boot_disk(files.base, POLITE)
+    await driver.ensure(GUEST, spec_of(image), files)
+    known = state.read(qemu.home / GUEST)
+    msgspec.structs.replace(known, returns=True).write(qemu.home / GUEST)
+    await qemu.shut_down(GUEST)
+    assert await qemu.make().observe() == {GUEST: GuestSeen("vanished")}
+    await driver.ensure(GUEST, spec_of(image, soft_boots=1), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running", 0, 1)}
+
+
+@pytest.mark.guest
+async def test_a_second_process_looks_without_touching_what_is_being_changed(qemu):
+    driver, doctor = await started(qemu), qemu.make()
+    image, files = qemu.image(code=DEAF)
+    work = asyncio.create_task(driver.ensure(GUEST, spec_of(image, hard_boots=1), files))
+    while not work.done():
+        assert (await doctor.observe())[GUEST].power in {"running", "vanished"}
+    await work
+    assert await doctor.observe() == {GUEST: GuestSeen("running", 1)}
+    held = take(qemu.home / GUEST)
+    doctor.exit_s = 0.2
+    with pytest.raises(TimeoutError, match="another process"):
+        await doctor.remove(GUEST)
+    give_back(held)
+    await doctor.remove(GUEST)
+    assert await driver.observe() == {}
 
 
 @pytest.mark.guest
@@ -385,7 +427,7 @@ async def test_strangers_with_a_directory_or_a_process_are_observed_and_removed(
     (qemu.home / OTHER).mkdir()
     (qemu.home / "lost+found").mkdir()
     (qemu.home / GUEST).rename(qemu.home / "gone")  # its process runs on
-    assert await driver.observe() == {GUEST: GuestSeen("running"), OTHER: GuestSeen("stopped")}
+    assert await driver.observe() == {GUEST: GuestSeen("running"), OTHER: GuestSeen("vanished")}
     await driver.remove(GUEST)
     await driver.remove(OTHER)
     assert await driver.observe() == {}

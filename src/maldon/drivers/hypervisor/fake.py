@@ -59,7 +59,7 @@ class FakeHypervisor:
         boots = (spec.hard_boots, spec.soft_boots)
         if spec.power == "stopped":
             starts, seen = known.starts if known else 0, GuestSeen("stopped", *boots)
-        elif known and known.seen.power == "running" and (known.seen.hard_boots, known.seen.soft_boots) == boots:
+        elif known and known.seen.power == "running" and not _behind(known.seen, spec):
             return
         else:
             taps = tuple(nic.port_id for nic in spec.nics)
@@ -107,3 +107,7 @@ class FakeHypervisor:
             file.write(msgspec.json.encode(known))
         os.replace(f"{whole}.part", whole)  # noqa: PTH105 (the same)
         self._guests[guest] = known
+
+
+def _behind(seen: GuestSeen, spec: GuestSpec) -> bool:
+    return seen.hard_boots < spec.hard_boots or seen.soft_boots < spec.soft_boots

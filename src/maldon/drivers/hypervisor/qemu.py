@@ -10,12 +10,16 @@ card of a spec takes effect at the guest's next start. The driver keeps no conne
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from maldon.drivers.hypervisor import command, console, disk, host, probe, processes, qmp, state
+from maldon.drivers.hypervisor.lock import give_back, take
 from maldon.drivers.hypervisor.names import GUEST, check_name
 from maldon.drivers.hypervisor.outside import in_thread, run
 from maldon.drivers.hypervisor.state import Boots, State
@@ -25,7 +29,7 @@ from maldon.ports.hypervisor import Capacity, GuestFiles, GuestSeen, GuestSpec
 class QemuHypervisor:
     """`home` holds the guests; `guest_command` wraps a command line so that it runs where the taps are."""
 
-    features = frozenset({"console-log", "config-drive", "soft-reboot"})
+    features = frozenset({"console-log", "config-drive", "disk-image", "soft-reboot"})
 
     powerdown_s = 20.0
     """How long a guest may take to shut down before its plug is pulled."""
@@ -61,13 +65,17 @@ class QemuHypervisor:
     async def ensure(self, guest: str, spec: GuestSpec, files: GuestFiles) -> None:
         command.check(spec)
         directory = self._directory(guest)
+        await in_thread(directory.mkdir, mode=0o700, exist_ok=True)
         async with self._at_work(guest):
-            known = await in_thread(state.read, directory) or await self._create(directory, spec, files)
+            known = await in_thread(state.read, directory)
+            if known is None:
+                self._before[guest] = GuestSeen("stopped")
+                known = await self._create(directory, spec, files)
             running = await self._is_running(guest, known)
-            self._before[guest] = known.seen(alive=running)
+            self._before.setdefault(guest, known.seen(alive=running))
             if spec.power == "stopped":
                 await self._bring_down(guest, spec, known, running=running)
-            elif not running or Boots.of(spec) != known.launched:
+            elif not running or known.launched.behind(spec):
                 await self._bring_up(guest, spec, files, known, running=running)
 
     async def remove(self, guest: str) -> None:
@@ -95,10 +103,9 @@ class QemuHypervisor:
     # What follows is called with the guest's lock held.
 
     async def _create(self, directory: Path, spec: GuestSpec, files: GuestFiles) -> State:
-        await in_thread(directory.mkdir, mode=0o700, exist_ok=True)
         async with self._disk_jobs:
             await disk.make_root(directory, spec, files)
-        known = State("stopped", done=Boots.of(spec), launched=Boots.of(spec))
+        known = State(spec.power, done=Boots.of(spec), launched=Boots.of(spec))
         await in_thread(known.write, directory)
         return known
 
@@ -111,7 +118,7 @@ class QemuHypervisor:
                 return True
         except OSError:  # too busy to answer, or about to end: only the process itself can tell
             return bool(await in_thread(processes.of_guest, self.home, guest))
-        if known is not None:
+        if known is not None and not known.returns:
             await in_thread(State("stopped", done=known.launched, launched=known.launched).write, self.home / guest)
         await self._end(guest)
         return False
@@ -126,11 +133,12 @@ class QemuHypervisor:
 
     async def _bring_up(self, guest: str, spec: GuestSpec, files: GuestFiles, known: State, *, running: bool) -> None:
         """One start does all boots asked for so far."""
-        if running and known.launched.hard == spec.hard_boots:
+        directory = self.home / guest
+        if running and known.launched.hard >= spec.hard_boots:
+            await in_thread(msgspec.structs.replace(known, returns=True).write, directory)
             await self._shut_down(guest)
         elif running:
             await self._end(guest)
-        directory = self.home / guest
         launched = Boots.of(spec)
         taps = tuple(nic.port_id for nic in spec.nics)
         await in_thread(State("running", known.done, launched, taps).write, directory)
@@ -194,20 +202,31 @@ class QemuHypervisor:
             before = self._before.get(guest)
             return before if before is not None else await in_thread(self._glance, guest, alive=found)
         async with self._looks, lock:
-            for log in (command.CONSOLE, command.LOG):
-                await in_thread(console.bound, directory / log, self.console_limit)
-            alive = found or await in_thread(self._has_process, guest)
-            if alive:
-                alive = await self._is_running(guest, await in_thread(state.read, directory))
-            return await in_thread(self._glance, guest, alive=alive)
+            try:
+                held = take(directory)
+            except BlockingIOError:
+                return await in_thread(self._glance, guest, alive=found)
+            try:
+                return await self._look_closely(guest, found=found)
+            finally:
+                give_back(held)
+
+    async def _look_closely(self, guest: str, *, found: bool) -> GuestSeen:
+        directory = self.home / guest
+        for log in (command.CONSOLE, command.LOG):
+            await in_thread(console.bound, directory / log, self.console_limit)
+        alive = found or await in_thread(self._has_process, guest)
+        if alive:
+            alive = await self._is_running(guest, await in_thread(state.read, directory))
+        return await in_thread(self._glance, guest, alive=alive)
 
     def _has_process(self, guest: str) -> bool:
         return processes.recorded(self.home, guest) is not None
 
     def _glance(self, guest: str, *, alive: bool) -> GuestSeen:
         known = state.read(self.home / guest)
-        if known is None:
-            return GuestSeen("running" if alive else "stopped")
+        if known is None:  # its making was interrupted: it did not stop of itself
+            return GuestSeen("running" if alive else "vanished")
         return known.seen(alive=alive)
 
     # Odds
@@ -222,10 +241,22 @@ class QemuHypervisor:
     @asynccontextmanager
     async def _at_work(self, guest: str) -> AsyncIterator[None]:
         async with self._lock(guest):
+            held = await self._hold(guest)
             try:
                 yield
             finally:
+                give_back(held)
                 self._before.pop(guest, None)
+
+    async def _hold(self, guest: str) -> int | None:
+        deadline = time.monotonic() + self.exit_s
+        while True:
+            try:
+                return take(self.home / guest)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"another process is at work on guest {guest}") from None
+            await asyncio.sleep(0.05)
 
     async def _abilities(self) -> command.Abilities:
         async with self._probing:

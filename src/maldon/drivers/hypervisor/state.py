@@ -23,14 +23,23 @@ class Boots(msgspec.Struct, frozen=True):
     def of(cls, spec: GuestSpec) -> Self:
         return cls(spec.hard_boots, spec.soft_boots)
 
+    def behind(self, spec: GuestSpec) -> bool:
+        """Whether the spec asks for boots that are not among these."""
+        return self.hard < spec.hard_boots or self.soft < spec.soft_boots
+
 
 class State(msgspec.Struct, frozen=True):
-    """`power` is what the guest was brought to last, or brought itself to."""
+    """`power` is what the guest was brought to last, or brought itself to.
+
+    `returns`: its power button was pressed for a reboot, so when it has shut down it is to be started, not taken for
+    stopped.
+    """
 
     power: Power
     done: Boots
     launched: Boots
     tap_ports: tuple[str, ...] = ()
+    returns: bool = False
 
     def seen(self, *, alive: bool) -> GuestSeen:
         """The guest as it is, given whether it has a process. Its taps are those that its process holds open."""
