@@ -8,13 +8,15 @@ set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
 wanted=$(awk '!/^#/ && NF { print $1 }' "$@")
-present=$(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' 2>/dev/null | awk '$2 == "ii" { print $1 }')
-missing=$(grep -vxF -f <(echo "$present") <<<"$wanted" || true)
+present=" $(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' | awk '$2 == "ii" { printf "%s ", $1 }')"
+missing=
+for package in $wanted; do
+    [[ $present == *" $package "* ]] || missing+=" $package"
+done
 [ -n "$missing" ] || exit 0
-missing=${missing//$'\n'/ }
 
 if [ "$(id -u)" != 0 ]; then
-    echo "These Debian packages are missing, and only root can install them: apt-get install --no-install-recommends $missing" >&2
+    echo "These Debian packages are missing, and only root can install them: apt-get install --no-install-recommends$missing" >&2
     exit 1
 fi
 
@@ -35,6 +37,6 @@ update() { echo "apt: reading the package lists"; apt update || true; } # a stra
 
 known=$(apt-cache show $missing 2>/dev/null | grep -c '^Package:' || true)
 [ "$known" -ge "$(wc -w <<<"$missing")" ] || update
-echo "apt: installing $missing"
+echo "apt: installing$missing"
 # Lists older than the archive name files that it no longer has: read them anew, once.
 install || { update; install; } || { cat "$log" >&2; exit 1; }
