@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import MariaDB, PostgreSQL, RabbitMQ, Server, shared
 
+settings.register_profile("maldon", deadline=None)  # a busy machine is no failure; the test's own timeout holds
+settings.load_profile("maldon")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
