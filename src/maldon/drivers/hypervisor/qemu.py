@@ -17,6 +17,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 import msgspec
+import structlog
 
 from maldon.drivers.hypervisor import command, console, disk, host, probe, processes, qmp, state
 from maldon.drivers.hypervisor.lock import give_back, take
@@ -24,6 +25,8 @@ from maldon.drivers.hypervisor.names import GUEST, check_name
 from maldon.drivers.hypervisor.outside import in_thread, run
 from maldon.drivers.hypervisor.state import Boots, State
 from maldon.ports.hypervisor import Capacity, GuestFiles, GuestSeen, GuestSpec
+
+log = structlog.get_logger(__name__)
 
 
 class QemuHypervisor:
@@ -152,9 +155,9 @@ class QemuHypervisor:
         if spec.config_drive and files.config_drive:
             await in_thread(disk.copy_config_drive, files.config_drive, directory)
         await in_thread(console.bound, directory / command.CONSOLE, self.console_limit)
-        log = directory / command.LOG
-        await in_thread(log.unlink, missing_ok=True)
-        with log.open("a+b") as output:
+        messages = directory / command.LOG
+        await in_thread(messages.unlink, missing_ok=True)
+        with messages.open("a+b") as output:
             with qmp.listen(directory) as listener:
                 fd = listener.fileno()
                 # A child of nobody here: it is init's to reap, and no loop that closes can take it along.
@@ -213,11 +216,14 @@ class QemuHypervisor:
 
     async def _look_closely(self, guest: str, *, found: bool) -> GuestSeen:
         directory = self.home / guest
-        for log in (command.CONSOLE, command.LOG):
-            await in_thread(console.bound, directory / log, self.console_limit)
         alive = found or await in_thread(self._has_process, guest)
-        if alive:
-            alive = await self._is_running(guest, await in_thread(state.read, directory))
+        try:
+            for log_file in (command.CONSOLE, command.LOG):
+                await in_thread(console.bound, directory / log_file, self.console_limit)
+            if alive:
+                alive = await self._is_running(guest, await in_thread(state.read, directory))
+        except OSError as error:  # one guest's full or hanging disk must not hide all the others
+            log.warning("guest cannot be looked at closely", guest=guest, why=str(error))
         return await in_thread(self._glance, guest, alive=alive)
 
     def _has_process(self, guest: str) -> bool:
