@@ -8,9 +8,11 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
+
+import pytest
 
 from maldon.drivers.hypervisor import processes, qmp
 from maldon.drivers.hypervisor.command import CONSOLE
@@ -18,6 +20,8 @@ from maldon.drivers.hypervisor.fake import FakeHypervisor
 from maldon.drivers.hypervisor.qemu import QemuHypervisor
 from maldon.ports.hypervisor import GuestFiles, GuestSpec, Hypervisor, ImageRef
 
+GUEST = "6f1c2a34-0000-4000-8000-00000000000a"
+OTHER = "6f1c2a34-0000-4000-8000-00000000000b"
 BANNER = b"maldon test guest\n"
 MIB = 1024**2
 
@@ -142,3 +146,28 @@ def spec_of(image: ImageRef | None, **changes: object) -> GuestSpec:
     """A small guest."""
     usual = {"name": "small", "vcpus": 1, "memory_mb": 32, "root_gb": 1, "image": image}
     return GuestSpec(**{**usual, **changes})  # type: ignore[arg-type]
+
+
+def qemu_at(home: Path) -> Iterator[QemuSubject]:
+    """A QEMU driver's subject, cleaned up in the end; for fixtures."""
+    if QemuHypervisor.missing():
+        pytest.skip(QemuHypervisor.missing())
+    subject = QemuSubject(home)
+    yield subject
+    subject.clean()
+
+
+async def started(subject: Subject, guest: str = GUEST) -> Hypervisor:
+    """A driver with one running guest that has booted."""
+    driver = subject.make()
+    image, files = subject.image()
+    await driver.ensure(guest, spec_of(image), files)
+    await booted(subject, guest, 1)
+    return driver
+
+
+async def booted(subject: Subject, guest: str, times: int) -> None:
+    async def as_often() -> bool:
+        return await subject.starts(guest) >= times
+
+    await until(as_often, f"{times} boots of {guest}")
