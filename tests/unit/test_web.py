@@ -1,5 +1,8 @@
 """The wrapper around handlers: tokens, rules, microversions, bodies and errors."""
 
+import asyncio
+import itertools
+
 import msgspec
 import pytest
 
@@ -8,7 +11,7 @@ from maldon.kernel.op import Op
 from maldon.web.dialects import COMPUTE
 from maldon.web.microversion import Versions
 from maldon.web.policy import Rule
-from maldon.web.request import Reply, Request, json
+from maldon.web.request import CutOff, Reply, Request, json, streamed
 from maldon.web.service import AUTHENTICATED, PUBLIC, Service
 from tests.harness import cloud
 
@@ -55,6 +58,30 @@ async def hello(_request: Request, _op: Op) -> Reply:
     return json("hello")
 
 
+cut_off, endless = asyncio.Event(), asyncio.Event()
+
+
+async def swallow(request: Request, op: Op) -> Reply:
+    op.may("things:make")
+    try:
+        return json(sum([len(piece) async for piece in request.stream]))
+    except CutOff:
+        cut_off.set()
+        raise
+
+
+async def forever(_request: Request, _op: Op) -> Reply:
+    async def zeros():
+        try:
+            for _ in itertools.count():
+                yield bytes(10)
+                await asyncio.sleep(0)
+        finally:
+            endless.set()
+
+    return streamed(zeros(), 1 << 60, "application/octet-stream", ())
+
+
 SERVICE = Service(
     "things",
     "/things",
@@ -63,6 +90,7 @@ SERVICE = Service(
         "/v1": {"GET": (hello, PUBLIC)},
         "/v1/things": {"POST": (make, "things:make"), "GET": (forgetful, "things:make")},
         "/v1/things/{id}": {"GET": (show, "things:show")},
+        "/v1/bytes": {"PUT": (swallow, "things:make"), "GET": (forever, AUTHENTICATED)},
         "/v1/full": {"GET": (full, AUTHENTICATED)},
         "/v1/broken": {"GET": (broken, AUTHENTICATED)},
         "/v1/contended": {"GET": (contended, AUTHENTICATED)},
@@ -132,3 +160,39 @@ async def test_somebody_being_quicker_is_tried_again(things):
 async def test_the_root_of_a_service_needs_no_token(things):
     assert (await things.as_("")("GET", "/things/v1/")).json == "hello"
     assert (await things.as_("")("GET", "/things/v1/full")).status == 401
+
+
+async def talk(things, method, *events):
+    """One request whose body comes as these events; what was sent back."""
+    headers = [(b"x-auth-token", b"demo"), (b"host", b"cloud.test")]
+    scope = {"type": "http", "method": method, "path": "/things/v1/bytes", "headers": headers, "query_string": b""}
+    scope |= {"scheme": "http", "http_version": "1.1", "server": None, "asgi": {"version": "3.0"}}
+    waiting, sent = list(events), []
+
+    async def receive():
+        return waiting.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    async with asyncio.timeout(10):
+        await things.front(scope, receive, send)
+    return sent
+
+
+PIECE = {"type": "http.request", "body": b"abc", "more_body": True}
+LAST = {"type": "http.request", "body": b"de"}
+GONE = {"type": "http.disconnect"}
+
+
+async def test_a_body_in_pieces_is_whole_only_with_its_last_piece(things):
+    whole = await talk(things, "PUT", PIECE, PIECE, LAST)
+    assert (whole[0]["status"], whole[1]["body"]) == (200, b"8")
+    assert not cut_off.is_set()
+    cut = await talk(things, "PUT", PIECE, PIECE, GONE)
+    assert (cut[0]["status"], cut_off.is_set()) == (400, True)
+
+
+async def test_a_stream_ends_when_nobody_listens_any_more(things):
+    await talk(things, "GET", LAST, GONE)
+    assert endless.is_set()

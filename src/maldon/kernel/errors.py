@@ -1,7 +1,8 @@
 """The one tree of errors. A service raises by meaning; only `web` knows how an API says it.
 
 `public` is a sentence the asker can act on and is sent; `internal` is logged and never sent. `code` is stable and goes
-out in the header X-Maldon-Error. `kind` is the exception name that the network API shows as "type".
+out in the header X-Maldon-Error. `kind` is the exception name that the network API shows as "type". `headers` are what
+an answer by HTTP says besides, such as the media types that would have been accepted.
 """
 
 
@@ -9,6 +10,8 @@ class CloudError(Exception):
     """Something was refused, or our fault. `status` is the HTTP habit; a dialect may say it otherwise."""
 
     status, code, kind = 500, "internal", "InternalError"
+
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, public: str, *, internal: str = "", kind: str = "", code: str = "") -> None:
         super().__init__(public)

@@ -108,6 +108,8 @@ def _say(service: Service, response: Any, error: CloudError, request_id: str, re
     response.data = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
     response.content_type = content_type
     response.set_header("X-Maldon-Error", error.code)
+    for name, value in error.headers:
+        response.set_header(name, value)
     for name in service.dialect.request_id_headers:
         response.set_header(name, request_id)
 
@@ -135,7 +137,7 @@ def _responder(service: Service, around: Surroundings, path: str, handler: Handl
                 actor = await _whoever(request, around.verifier)
             _check_path(variables)
             reply = await _answered(request, around, actor, request_id, version)
-            _send(response, reply)
+            _send(response, reply, request)
             status = reply.status
         except CloudError as error:
             status = dialect.status(error)
@@ -197,13 +199,13 @@ def _check_path(variables: dict[str, str]) -> None:
             raise NotFound("The resource could not be found.")
 
 
-def _send(response: Any, reply: Reply) -> None:
+def _send(response: Any, reply: Reply, request: Request) -> None:
     response.status = falcon.code_to_http_status(reply.status)
     for name, value in reply.headers:
         response.set_header(name, value)
     if reply.content_type:
         response.content_type = reply.content_type
     if reply.stream is not None:
-        response.stream = reply.stream
+        response.stream = request.while_wanted(reply.stream)
     else:
         response.data = reply.body

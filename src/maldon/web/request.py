@@ -4,7 +4,8 @@ A request's body is bounded, its JSON is decoded and checked in one pass by a ms
 one 400 sentence that names the field. A reply is a status, bytes and headers; a long one is a stream.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,12 @@ BODY_LIMIT = 1 << 20
 QUERY_LIMIT = 8192
 _JSON = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+class CutOff(BadRequest, OSError):
+    """The client went away, or stood still, in the middle of a body."""
+
+    code = "cut-off"
 
 
 class Request:
@@ -81,7 +88,7 @@ class Request:
         if (self._falcon.content_length or 0) > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         chunks, size = [], 0
-        async for chunk in self._falcon.stream:
+        async for chunk in self.stream:
             size += len(chunk)
             if size > limit:
                 raise TooLarge(f"The body is larger than {limit} bytes.")
@@ -97,13 +104,52 @@ class Request:
 
     @property
     def stream(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, for uploads: a cut body raises an OSError at the end."""
-        return aiter(self._falcon.stream)
+        """The body piece by piece, for uploads; once only. A body that was cut raises CutOff where it ends."""
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        # Not falcon's stream: it ends quietly where the client went away, as if a chunked body had been whole.
+        event: Any = self._falcon._first_event  # noqa: SLF001
+        while event["type"] == "http.request":
+            if chunk := event.get("body"):
+                yield chunk
+            if not event.get("more_body"):
+                return
+            event = await self._falcon._receive()  # noqa: SLF001
+        raise CutOff("The connection was closed before the body was complete.")
+
+    def while_wanted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same stream, ended early when the client has gone: writing to nobody is not noticed otherwise."""
+        return _WhileWanted(stream, self._falcon._receive)  # noqa: SLF001
 
     @property
     def content_length(self) -> int | None:
         length: int | None = self._falcon.content_length
         return length
+
+
+class _WhileWanted:
+    """A stream beside a task that waits for the client to hang up; falcon calls `close` in the end, come what may."""
+
+    def __init__(self, stream: AsyncIterator[bytes], receive: Callable[[], Awaitable[Any]]) -> None:
+        self._stream, self._receive = stream, receive
+        self._hung_up: asyncio.Future[Any] | None = None
+
+    def __aiter__(self) -> "_WhileWanted":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._hung_up is None:
+            self._hung_up = asyncio.ensure_future(self._receive())
+        if self._hung_up.done():
+            raise StopAsyncIteration
+        return await anext(self._stream)
+
+    async def close(self) -> None:
+        if self._hung_up is not None:
+            self._hung_up.cancel()
+        if close := getattr(self._stream, "aclose", None):
+            await close()
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -151,9 +197,11 @@ def empty(status: int = 204, headers: Sequence[tuple[str, str]] = ()) -> Reply:
     return Reply(status, b"", headers, "")
 
 
-def streamed(stream: AsyncIterator[bytes], length: int, content_type: str, headers: Sequence[tuple[str, str]]) -> Reply:
+def streamed(
+    stream: AsyncIterator[bytes], length: int, content_type: str, headers: Sequence[tuple[str, str]], status: int = 200
+) -> Reply:
     """A reply of `length` bytes that are made while they are sent."""
-    reply = Reply(200, b"", (*headers, ("Content-Length", str(length))), content_type)
+    reply = Reply(status, b"", (*headers, ("Content-Length", str(length))), content_type)
     reply.stream = stream
     return reply
 
