@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from maldon.runtime.log import set_up
 from tests.servers import MariaDB, PostgreSQL, RabbitMQ, Server, shared
 
 settings.register_profile("maldon", deadline=None)  # a busy machine is no failure; the test's own timeout holds
 settings.load_profile("maldon")
+set_up("human", "warning")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 

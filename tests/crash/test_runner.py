@@ -48,10 +48,10 @@ async def world(database_url):
         yield made
 
 
-async def begin(world, saga, **params):
+async def begin(world, saga, subject="thing", **params):
     op = world.op()
     async with world.db.begin() as session:
-        return await start(session, op, saga, "thing", params)
+        return await start(session, op, saga, subject, params)
 
 
 async def census(world):
@@ -117,15 +117,17 @@ async def test_a_worker_that_lost_its_lease_commits_nothing(world):
 
 
 async def test_workers_side_by_side_do_it_once(world):
-    for _ in range(5):
-        await begin(world, PARKED, refuse="three")
+    for n in range(5):
+        await begin(world, PARKED, f"thing-{n}", refuse="three")
     runners = [Runner(world.op(), world.sagas) for _ in range(3)]
     for _ in range(10):
         await asyncio.gather(*(runner.once() for runner in runners))
         world.clock.advance(1)
     async with world.db.read() as session:
         lines = await session.all(select(journal.c.operation_id, journal.c.step, journal.c.outcome))
-    assert len(lines) == len(set(lines))
+        states = [row.state for row in await session.all(select(operations.c.state))]
+    assert len(lines) == len(set(lines)) == 25
+    assert states == ["undone"] * 5
 
 
 async def test_a_parked_operation_ends_by_word_or_by_deadline(world):
