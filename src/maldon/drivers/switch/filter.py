@@ -262,6 +262,7 @@ def _genuine(number: int, port: PortSpec) -> Iterator[str]:
     yield "ether type ip6 icmpv6 type { 134, 137 } drop"
     yield "ether type ip6 udp sport 547 udp dport 546 drop"
     yield "ether type ip6 ip6 saddr :: icmpv6 type { 131, 135, 143 } accept"
+    yield f"ether type ip6 icmpv6 type 136 @th,64,128 != {_targets(own, macs)} drop"  # a neighbour's address claimed
     yield f"ether type ip6 ether saddr . ip6 saddr {v6} accept"
     yield "drop"
 
@@ -273,6 +274,13 @@ def _sources(pairs: Iterable[tuple[str, str]], version: int) -> str:
         by_mac.setdefault(_mac(mac), []).append(address)
     listed = [f"{mac} . {net}" for mac in sorted(by_mac) for net in sorted(_networks(by_mac[mac], version))]
     return f"{{ {', '.join(listed)} }}" if listed else ""
+
+
+def _targets(pairs: Iterable[tuple[str, str]], macs: Iterable[str]) -> str:
+    """The IPv6 addresses a guest may say are its own, as ranges of numbers: nft has no name for that field."""
+    nets = _networks([*(address for _, address in pairs), *map(link_local, macs)], 6)
+    ranges = [(int(net[0]), int(net[-1])) for net in map(ipaddress.IPv6Network, sorted(nets))]
+    return f"{{ {', '.join(f'{low:#034x}' + (f'-{high:#034x}' if high > low else '') for low, high in ranges)} }}"
 
 
 def link_local(mac: str) -> str:
