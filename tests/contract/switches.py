@@ -6,11 +6,13 @@ guest's network card. Every name begins with a random word, and `Machine.end` ta
 
 import asyncio
 import contextlib
+import re
 import secrets
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from maldon.drivers.switch import names, namespace
@@ -124,6 +126,22 @@ class Guest:
     async def hears_nothing(self, address: str, *options: str) -> bool:
         """Whether pings stay without an answer."""
         return (await self.run("ping", "-n", "-q", "-i", "0.1", "-c", "8", "-w", "1", *options, address))[0] != 0
+
+    @contextlib.asynccontextmanager
+    async def pinging(self, address: str) -> AsyncIterator[list[int]]:
+        """Ping two hundred times a second within the block; after it, the list holds the numbers that were answered."""
+        command = ["nsenter", f"--net={namespace.RUN / self.name}", "ping", "-n", "-i", "0.005", address]
+        made = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        assert made.stdout is not None
+        answered: list[int] = []
+        reading = asyncio.create_task(made.stdout.read())
+        try:
+            yield answered
+        finally:
+            made.send_signal(signal.SIGINT)  # it prints the rest
+            out = await reading
+            await made.wait()
+            answered += [int(number) for number in re.findall(rb"icmp_seq=(\d+) ttl", out)]
 
     async def listen(self, where: tuple[str, int]) -> socket.socket:
         return await asyncio.to_thread(namespace.listen, self.name, *where)

@@ -7,6 +7,7 @@ verb finishes before the next one begins. A new process on the same home touches
 """
 
 import asyncio
+import errno
 import shutil
 import socket
 from collections.abc import Callable, Mapping
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from maldon.drivers.switch import dhcp as dhcp_service
-from maldon.drivers.switch import namespace, network, node, port, router
+from maldon.drivers.switch import namespace, network, node, port, router, ruleset
 from maldon.drivers.switch.filter import Rules, chains, port_chains
 from maldon.drivers.switch.items import networks_of
 from maldon.drivers.switch.names import NodeNames
-from maldon.drivers.switch.netlink import Link, inside
+from maldon.drivers.switch.netlink import Link, Wires, inside
 from maldon.drivers.switch.ruleset import Ruleset
 from maldon.drivers.switch.state import Key, Memory
 from maldon.ports.hypervisor import DriverRefused
@@ -106,12 +107,19 @@ class LinuxSwitch:
     # What follows runs in a thread.
 
     def _start(self, external: ExternalLink) -> None:
-        node.start(self._names, external)
+        try:
+            node.start(self._names, external)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            raise DriverRefused(f"the kernel lacks bridge or veth devices: {error}") from error
         self._ruleset.check(self._rules())
         try:
             self._ruleset.apply(self._rules())
+            with namespace.entered(self._names.namespace):
+                ruleset.try_out(router.probe())
         except OSError as error:
-            raise DriverRefused(f"the kernel or nft cannot filter ports on node {self._names.node}: {error}") from error
+            raise DriverRefused(f"the kernel or nft lacks what filters or routers need: {error}") from error
 
     def _ensure(self, item: Item) -> None:
         networks = self._networks()
@@ -124,6 +132,8 @@ class LinuxSwitch:
             match item:
                 case NetworkSpec():
                     network.ensure(wires, self._names, self._home, item)
+                    if known is not None and known.item != item:
+                        self._follow(wires, item)
                 case PortSpec():
                     home = networks[item.network_id]
                     port.ensure(wires, item, network.bridge_of(home), home.mtu)
@@ -133,6 +143,17 @@ class LinuxSwitch:
                 case GroupSpec():
                     pass  # it is all filter
         self._memory.put(item, whole=True)
+
+    def _follow(self, wires: Wires, changed: NetworkSpec) -> None:
+        """Tell what hangs on a network, and stays as it is, of the network's new MTU and adverts."""
+        networks = self._networks()
+        for record in self._memory.records.values():
+            item = record.item
+            if record.whole and changed.id in networks_of(item):
+                if isinstance(item, PortSpec):
+                    port.ensure(wires, item, network.bridge_of(changed), changed.mtu)
+                if isinstance(item, RouterSpec):
+                    router.ensure(wires, self._names, self._home, item, networks, item)
 
     def _refilter(self, item: Item) -> None:
         """Remember the item as not yet whole, and filter by it. An item that cannot be filtered by is not kept."""

@@ -20,6 +20,7 @@ STATIC = 4  # RTPROT_STATIC: the routes we set, told from those the kernel sets 
 MAIN_TABLE = 254
 LINK_SCOPE = 253
 IFF_UP = 1
+SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS
 IFA_F_NODAD = 2
 
 
@@ -44,7 +45,7 @@ class Wires:
         self._route = route
 
     def links(self) -> dict[str, Link]:
-        return {link.name: link for link in map(_link, self._route.get_links())}
+        return {link.name: link for link in map(_link, self._route.get_links(ext_mask=SKIP_STATS))}
 
     def find(self, name: str) -> Link | None:
         """One device by its name, without asking for the rest."""

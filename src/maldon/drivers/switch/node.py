@@ -19,11 +19,13 @@ BRIDGE_FILTER = {"bridge.bridge-nf-call-iptables": 1, "bridge.bridge-nf-call-ip6
 
 def start(node: NodeNames, external: ExternalLink) -> None:
     namespace.create(node.namespace)
+    with inside(external.host_namespace) as host:
+        joined = host.find(node.host_link) is not None
     with inside(node.namespace) as wires:
         _settle(node)
         ensure_bridge(wires, names.EXTERNAL_BRIDGE, mtu=1500, alias="external")
-        links = wires.links()
-        if names.HOST_LEG not in links:
+        if not joined or wires.find(names.HOST_LEG) is None:
+            wires.delete(names.HOST_LEG)  # its other end went with another host's namespace
             wires.add_veth(names.HOST_LEG, node.host_link, external.host_namespace, None)
         wires.shape(names.HOST_LEG, alias="host", master=names.EXTERNAL_BRIDGE, up=True)
     with inside(external.host_namespace) as host:

@@ -160,8 +160,21 @@ def _adverts(router: RouterSpec, networks: Mapping[str, NetworkSpec]) -> str:
         for subnet in networks[interface.network_id].subnets
         if router.up and subnet.ipv6_ra_mode and _serves(interface, subnet)
     ]
-    prefixes = [(ipaddress.ip_network(subnet.cidr), _mode(subnet)) for subnet in subnets]
-    return "".join(f"dhcp-range={net.network_address},{mode},{net.prefixlen}\n" for net, mode in prefixes)
+    return "".join(line for n, subnet in enumerate(subnets) for line in _advert(f"subnet{n}", subnet))
+
+
+def _advert(tag: str, subnet: SubnetSpec) -> Iterator[str]:
+    net = ipaddress.ip_network(subnet.cidr)
+    yield f"dhcp-range=set:{tag},{net.network_address},{_mode(subnet)},{net.prefixlen}\n"
+    if subnet.dns_nameservers:
+        servers = ",".join(f"[{server}]" for server in subnet.dns_nameservers)
+        yield f"dhcp-option=tag:{tag},option6:dns-server,{servers}\n"
+
+
+def probe() -> str:
+    """A transaction with everything that a router needs of the kernel."""
+    leg = InterfaceSpec("probe", "probe", "02:00:00:00:00:01", ("192.0.2.1/24",))
+    return translation(RouterSpec("probe", gateway=leg, floating=(("192.0.2.2", "192.0.2.3"),)))
 
 
 def _mode(subnet: SubnetSpec) -> str:

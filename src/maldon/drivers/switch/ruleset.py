@@ -51,6 +51,11 @@ def load(text: str) -> None:
     namespace.run(["nft", "-f", "-"], text)
 
 
+def try_out(text: str) -> None:
+    """OSError if this kernel would not take the transaction; nothing is changed."""
+    namespace.run(["nft", "-c", "-f", "-"], text)
+
+
 def list_chains() -> set[tuple[str, str]]:
     listing = json.loads(namespace.run(["nft", "-j", "list", "chains"]))["nftables"]
     found = [entry["chain"] for entry in listing if "chain" in entry]
