@@ -39,8 +39,7 @@ def differs(spec: GuestSpec, seen: GuestSeen | None) -> bool:
         return seen.power == "running"
     if seen.power == "stopped":
         return False  # it shut itself down
-    cards = {nic.port_id for nic in spec.nics}
-    return seen.power == "vanished" or seen.soft_boots < spec.soft_boots or set(seen.tap_ports) != cards
+    return seen.power == "vanished" or seen.soft_boots < spec.soft_boots
 
 
 def report_of(wanted: DesiredGuest, seen: GuestSeen | None, error: str | None) -> ObservedGuest:
