@@ -132,14 +132,16 @@ class LinuxSwitch:
             match item:
                 case NetworkSpec():
                     network.ensure(wires, self._names, self._home, item)
-                    if known is not None and known.item != item:
+                    before = known.item if known else None
+                    # Leases change with every port; that concerns the DHCP service alone.
+                    if isinstance(before, NetworkSpec) and (before.mtu, before.subnets) != (item.mtu, item.subnets):
                         self._follow(wires, item)
                 case PortSpec():
                     home = networks[item.network_id]
                     port.ensure(wires, item, network.bridge_of(home), home.mtu)
                 case RouterSpec():
-                    before = known.item if known and known.whole and isinstance(known.item, RouterSpec) else None
-                    router.ensure(wires, self._names, self._home, item, networks, before)
+                    sure = known.item if known and known.whole and isinstance(known.item, RouterSpec) else None
+                    router.ensure(wires, self._names, self._home, item, networks, sure)
                 case GroupSpec():
                     pass  # it is all filter
         self._memory.put(item, whole=True)
