@@ -23,6 +23,7 @@ from maldon.kernel.op import Session
 from maldon.store.schema import LOCK_ROWS, lock_rows
 
 BUSY_S = 10.0
+_UNFIT = ("integer out of range", "out of int32 range", "out of int64 range", "invalid byte sequence")
 _REPEAT = {"40001", "40P01", "55P03", 1205, 1213, 1020}  # serialization, deadlock, lock wait
 
 
@@ -47,7 +48,7 @@ def _meaning(error: Exception) -> Exception:
             return Stale("Somebody else changed the same thing; please try again.", internal=str(error.orig))
         if error.connection_invalidated:
             return Unavailable("The database is not reachable; please try again.", internal=str(error.orig))
-        if "integer out of range" in str(error.orig) or "invalid byte sequence" in str(error.orig):
+        if any(mark in str(error.orig) for mark in _UNFIT):
             return BadRequest("A value is out of the range that can be stored.", internal=str(error.orig))
     return error
 

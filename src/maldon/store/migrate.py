@@ -26,6 +26,7 @@ def _bring_to_head(connection: Connection) -> bool:
     try:
         if _version(connection) == HEAD:
             return False
+        _compare_bytes(connection)
         upgrade(connection, "head")
     finally:
         _next_please(connection)
@@ -59,6 +60,14 @@ def upgrade(connection: Connection, revision: str) -> None:
         connection.execute(insert(lock_rows), [{"id": n} for n in range(LOCK_ROWS)])
 
 
+def _compare_bytes(connection: Connection) -> None:
+    """Have new tables compare text byte by byte, trailing spaces included: MySQL's and MariaDB's word for it differ."""
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        is_mariadb = "MariaDB" in (connection.execute(text("SELECT VERSION()")).scalar() or "")
+        collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+        connection.execute(text(f"ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {collation}"))
+
+
 def _one_at_a_time(connection: Connection) -> None:
     match connection.dialect.name:
         case "postgresql":
@@ -76,6 +85,7 @@ async def create_all(database: SqliteDatabase | ServerDatabase) -> None:
     """Make every table that is declared, without migrations: for tests, which compare the two."""
 
     def make(connection: Connection) -> None:
+        _compare_bytes(connection)
         metadata.create_all(connection)
         connection.execute(insert(lock_rows), [{"id": n} for n in range(LOCK_ROWS)])
 

@@ -44,7 +44,7 @@ class Json(TypeDecorator[Any]):
 
 def table(name: str, *items: SchemaItem) -> Table:
     """A table of the one database."""
-    return Table(name, metadata, *items, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
+    return Table(name, metadata, *items, mysql_engine="InnoDB")
 
 
 def id_column(name: str = "id") -> Column[str]:
