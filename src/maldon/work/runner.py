@@ -137,10 +137,10 @@ class Runner:
         step = saga.steps[held.step]
         self._checkpoint(held.kind, step.name, "before")
         last = held.step + 1 == len(saga.steps)
-        state = ("awaiting" if saga.awaits else "done") if last else "running"
         try:
             async with self._op.db.begin() as session:
                 result = await step.do(session, held.work())
+                state = _position(saga, result, last=last)
                 done = {**held.done, step.name: result or {}}
                 await self._record(session, held, state=state, step=held.step + 1, done=done)
                 await note(session, held.op, held.id, held.kind, held.subject, step.name, "done")
@@ -222,6 +222,13 @@ class Runner:
                     lease_until=0,
                 )
             )
+
+
+def _position(saga: Saga, result: dict[str, Any] | None, *, last: bool) -> str:
+    """The operation's state after a step; a last step that returns {"over": True} leaves nothing to await."""
+    if not last:
+        return "running"
+    return "awaiting" if saga.awaits and not (result or {}).get("over") else "done"
 
 
 async def _nothing(_session: Session, _work: Work) -> None:

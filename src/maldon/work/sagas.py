@@ -61,8 +61,8 @@ class Step:
 class Saga:
     """A kind of long work.
 
-    `awaits` parks it after the last step until `finish` or `fail`; `deadline_s` bounds all; `give_up` runs in the
-    transaction that ends it undone, whichever step refused.
+    `awaits` parks it after the last step until `finish` or `fail`, unless that step returned {"over": True};
+    `deadline_s` bounds all; `give_up` runs in the transaction that ends it undone, whichever step refused.
     """
 
     kind: str
