@@ -31,6 +31,7 @@ __all__ = [
     "claims_of",
     "get_host",
     "hosts",
+    "is_forced_down",
     "owned_host",
     "release",
     "report_host",
@@ -105,6 +106,11 @@ async def get_host(session: Session, op: Op, host_id: str) -> Host:
     if row is None:
         raise NotFound(f"Host {host_id} could not be found.")
     return _host(row, op)
+
+
+async def is_forced_down(session: Session, name: str) -> bool:
+    """Whether an operator declared the host dead, or it is known no more."""
+    return await session.scalar(select(table.c.forced_down).where(table.c.name == name)) is not False
 
 
 async def owned_host(session: Session, op: Op, name: str) -> None:

@@ -46,8 +46,6 @@ servers = table(
     Column("reservation_id", String(64), nullable=False),
     Column("launch_index", Integer, nullable=False),
     Column("properties", Json, nullable=False),
-    Column("hints", Json, nullable=False),
-    Column("nics", Json, nullable=False),
     Column("fault", Json),
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),

@@ -53,16 +53,14 @@ _STATUS = {
     State.ERROR: "ERROR",
     State.DELETED: "DELETED",
 }
-_WHILE = {
+_WHILE: dict[tuple[str, str | None], str] = {
     (State.ACTIVE, Task.REBOOTING): "REBOOT",
     (State.ACTIVE, Task.REBOOTING_HARD): "HARD_REBOOT",
     (State.STOPPED, Task.REBOOTING_HARD): "HARD_REBOOT",
     (State.ERROR, Task.REBOOTING_HARD): "HARD_REBOOT",
 }
-STATUSES = {
-    (str(state), task): _WHILE.get((state, Task(task)) if task else (state, Task.DELETING), status)
-    for state, status in _STATUS.items()
-    for task in (None, *map(str, Task))
+STATUSES: dict[tuple[str, str | None], str] = {
+    (state, task): _WHILE.get((state, task), status) for state, status in _STATUS.items() for task in (None, *Task)
 }
 POWER = {"none": 0, "running": 1, "stopped": 4, "vanished": 6}
 

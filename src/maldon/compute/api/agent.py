@@ -1,0 +1,117 @@
+"""What node agents ask and report: src/maldon/ports/agent.py is the contract.
+
+A host belongs to the user who reported it first. A held-back answer sleeps on the host's topic with no transaction
+open, and looks again when woken or when its time is up, so a lost wake only costs time.
+"""
+
+import asyncio
+import hashlib
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from maldon.compute.settings import ComputeSettings
+from maldon.compute.verbs.guest import desired_guests, host_topic
+from maldon.compute.verbs.job import answer_job
+from maldon.compute.verbs.report import record_observed
+from maldon.kernel.errors import BadRequest
+from maldon.kernel.op import Op
+from maldon.network import service as network
+from maldon.placement import service as placement
+from maldon.ports.agent import HostReport, JobResult, ObservedGuest, ObservedWire
+from maldon.web.request import Reply, Request, empty, json, whole
+from maldon.work.wakes import Wakes, sleep
+
+RULE = "agent:report"
+LONGEST_S = 30
+LOOK_AGAIN_S = 5.0
+BODY_LIMIT = 8 << 20
+Guests = Annotated[list[ObservedGuest], Meta(max_length=10_000)]
+Wires = Annotated[list[ObservedWire], Meta(max_length=100_000)]
+
+
+def _host(request: Request) -> str:
+    return request.path["host"]
+
+
+async def report(request: Request, op: Op) -> Reply:
+    told = await request.load(HostReport)
+    op.may(RULE)
+    if not _host(request).isprintable():
+        raise BadRequest("A host's name must be printable.")
+    async with op.db.begin() as session:
+        if await placement.report_host(session, op, _host(request), told):
+            session.after_commit(lambda: op.wake(network.WIRING_TOPIC))
+    return empty()
+
+
+async def _check_owner(request: Request, op: Op) -> None:
+    op.may(RULE)
+    async with op.db.read() as session:
+        await placement.owned_host(session, op, _host(request))
+
+
+def _wait(request: Request) -> float:
+    return float(min(whole(request.param("wait", "0") or "0", "wait"), LONGEST_S))
+
+
+async def guests(request: Request, op: Op) -> Reply:
+    """What changed after a revision, held back while nothing has."""
+    since = whole(request.param("since", "0") or "0", "since", 0, 2**62)
+    await _check_owner(request, op)
+    clock, deadline = asyncio.get_running_loop().time, asyncio.get_running_loop().time() + _wait(request)
+    with op.use(Wakes).listening(host_topic(_host(request))) as event:
+        while True:
+            event.clear()
+            async with op.db.read() as session:
+                desired = await desired_guests(session, _host(request), since)
+            left = deadline - clock()
+            if desired.guests or left <= 0:
+                return json(desired)
+            await sleep(event, min(left, LOOK_AGAIN_S))
+
+
+async def observed_guests(request: Request, op: Op) -> Reply:
+    reports = await request.load(Guests, BODY_LIMIT)
+    await _check_owner(request, op)
+    async with op.db.begin() as session:
+        await record_observed(session, op, _host(request), reports)
+    return empty()
+
+
+async def wiring(request: Request, op: Op) -> Reply:
+    """Everything the node must carry; 304 while it is what the agent has."""
+    await _check_owner(request, op)
+    known = request.header("If-None-Match").strip('W/"')
+    clock, deadline = asyncio.get_running_loop().time, asyncio.get_running_loop().time() + _wait(request)
+    topics = (network.WIRING_TOPIC, network.wiring_topic(_host(request)))
+    with op.use(Wakes).listening(*topics) as event:
+        while True:
+            event.clear()
+            async with op.db.read() as session:
+                body = msgspec.json.encode(await network.wiring(session, op, _host(request)))
+            etag = hashlib.sha256(body).hexdigest()[:32]
+            left = deadline - clock()
+            if etag != known:
+                return Reply(200, body, (("ETag", f'"{etag}"'),))
+            if left <= 0:
+                return empty(304, (("ETag", f'"{etag}"'),))
+            if await sleep(event, min(left, LOOK_AGAIN_S)):
+                await asyncio.sleep(op.use(ComputeSettings).wiring_pause_s)  # more changes come right behind
+
+
+async def observed_wires(request: Request, op: Op) -> Reply:
+    wires = await request.load(Wires, BODY_LIMIT)
+    await _check_owner(request, op)
+    async with op.db.begin() as session:
+        await network.record_wires(session, op, _host(request), wires)
+    return empty()
+
+
+async def job(request: Request, op: Op) -> Reply:
+    result = await request.load(JobResult, BODY_LIMIT)
+    await _check_owner(request, op)
+    async with op.db.begin() as session:
+        await answer_job(session, op, _host(request), request.path["job"], result)
+    return empty()

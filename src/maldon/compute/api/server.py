@@ -1,0 +1,170 @@
+"""Servers: list, create, show, change, delete."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from maldon.compute.models.server import servers
+from maldon.compute.schemas import server as schemas
+from maldon.compute.verbs import listing
+from maldon.compute.verbs.action import delete_server
+from maldon.compute.verbs.birth import create_servers
+from maldon.compute.verbs.guest import change_details
+from maldon.compute.verbs.nics import Net, nets_of
+from maldon.compute.verbs.server import change_server, find_server, tags_of
+from maldon.compute.views.server import Beside, Shape, brief, created
+from maldon.kernel.errors import BadRequest
+from maldon.kernel.op import Op, Session
+from maldon.placement import service as placement
+from maldon.store.paging import Page, fetch
+from maldon.web.paging import next_link, page_of
+from maldon.web.request import Reply, Request, empty, json, truth
+
+_NOBODY = Net({}, ())
+MOST = 1000
+
+
+def shape(request: Request, op: Op) -> Shape:
+    """How this request's asker sees servers."""
+    operator = op.can("os_compute_api:os-extended-server-attributes", {})
+    return Shape(op.version, request.base, operator=operator)
+
+
+async def beside(session: Session, op: Op, rows: Sequence[Any]) -> dict[str, Beside]:
+    """What belongs to each of these servers and is no column of it: four statements however many they are."""
+    ids = [row.id for row in rows]
+    if not ids:
+        return {}
+    nets = await nets_of(session, ids)
+    tags = await tags_of(session, ids) if op.version >= (2, 26) else {}
+    up = await _hosts_up(session, op)
+    return {
+        row.id: Beside(
+            (net := nets.get(row.id, _NOBODY)).addresses,
+            net.groups,
+            tags.get(row.id, ()),
+            up.get(row.host, "UNKNOWN") if row.host else "",
+        )
+        for row in rows
+    }
+
+
+async def _hosts_up(session: Session, op: Op) -> dict[str, str]:
+    """UP, DOWN or MAINTENANCE by host, for those who may see it."""
+    if op.version < (2, 16) or not op.can("os_compute_api:servers:show:host_status", {}):
+        return {}
+    known = await placement.hosts(session, op)
+    return {host.name: ("UP" if host.enabled else "MAINTENANCE") if host.alive else "DOWN" for host in known}
+
+
+async def index(request: Request, op: Op) -> Reply:
+    rows, more = await _page(request, op, "os_compute_api:servers:index")
+    return _listing(request, [brief(row, request.base) for row, _ in rows], rows, more=more)
+
+
+async def detail(request: Request, op: Op) -> Reply:
+    rows, more = await _page(request, op, "os_compute_api:servers:detail", whole=True)
+    view = shape(request, op)
+    return _listing(request, [view.full(row, there) for row, there in rows], rows, more=more)
+
+
+def _listing(request: Request, shown: list[Any], rows: Sequence[Any], *, more: bool) -> Reply:
+    body: dict[str, Any] = {"servers": shown}
+    if more:
+        body["servers_links"] = [{"rel": "next", "href": _next(request, rows[-1][0].id)}]
+    return json(body)
+
+
+def _next(request: Request, marker: str) -> str:
+    return next_link(request, marker)
+
+
+async def _page(request: Request, op: Op, rule: str, *, whole: bool = False) -> tuple[list[tuple[Any, Beside]], bool]:
+    """One page of servers with what belongs to them, and whether the list goes on."""
+    op.may(rule)
+    filters = listing.usable(request, op)
+    everybody = _all_projects(request, op, rule, filters)
+    statement = listing.matching(filters, op.version)
+    if not everybody:
+        statement = statement.where(servers.c.project_id == op.actor.project_id)
+    page = page_of(
+        request, (*listing.SORTABLE.values(),), (("created_at", "desc"),), most=MOST, aliases=listing.SORTABLE
+    )
+    page = Page(page.limit, page.marker, (*page.sort, ("id", page.sort[-1][1])), page.reverse)
+    columns = [(servers.c[name], direction) for name, direction in page.sort]
+    by_address = "ip" in filters or "ip6" in filters
+    limit = page.limit if page.limit is not None else MOST
+    wider = Page(None if by_address else limit + 1, page.marker, page.sort)
+    async with op.db.read() as session:
+        unknown = BadRequest(f"marker [{(page.marker or '')[:64]}] not found")
+        rows = await fetch(session, statement, wider, columns, unknown)
+        if by_address:
+            nets = await nets_of(session, [row.id for row in rows])
+            rows = [row for row in rows if listing.address_matches(nets.get(row.id, _NOBODY).addresses, filters)]
+        shown = rows[:limit]
+        there = await beside(session, op, shown) if whole else {}
+    # a page that is full says so even at the end of the list, as clients expect of this API
+    more = len(rows) > limit or (request.param("limit") is not None and bool(shown) and len(shown) == limit)
+    return [(row, there.get(row.id, Beside({}))) for row in shown], more
+
+
+def _all_projects(request: Request, op: Op, rule: str, filters: Mapping[str, str]) -> bool:
+    """Whether servers of all projects are wanted; a project named by an admin counts as that."""
+    text = filters.get("all_tenants")
+    wanted = text is not None and (not text or truth(text, "all_tenants"))
+    if wanted:
+        op.may(f"{rule}:get_all_tenants", {})
+    if request.param("deleted") and not wanted and truth(request.param("deleted", "") or "false", "deleted"):
+        return False
+    return wanted
+
+
+async def create(request: Request, op: Op) -> Reply:
+    body = await request.load(schemas.CreateServer)
+    wanted = schemas.create(body, op.version)
+    op.may("os_compute_api:servers:create")
+    async with op.db.begin() as session:
+        born = await create_servers(session, op, wanted)
+    if schemas.truthful(wanted.return_reservation_id):
+        return json({"reservation_id": born.reservation_id}, 202)
+    first = born.rows[0]
+    location = ("Location", f"{request.base}/v2.1/servers/{first['id']}")
+    return json({"server": created(first, born.groups, born.password, request.base)}, 202, (location,))
+
+
+async def show(request: Request, op: Op) -> Reply:
+    async with op.db.read() as session:
+        server = await find_server(session, op, request.path["id"], "os_compute_api:servers:show")
+        there = await beside(session, op, [server])
+    return json({"server": shape(request, op).one(server, there[server.id])})
+
+
+async def update(request: Request, op: Op) -> Reply:
+    body = (await request.load(schemas.UpdateServer)).server
+    schemas.known(body, op.version)
+    values = {
+        name: value
+        for name in ("name", "disk_config", "access_ip_v4", "access_ip_v6", "description", "hostname")
+        if (value := getattr(body, name)) is not UNSET
+    }
+    if not values:
+        raise BadRequest("Invalid input for field/attribute server. It does not have enough properties.")
+    if "name" in values:
+        schemas.plain_name(values["name"])
+    schemas.check_addresses(body.access_ip_v4, body.access_ip_v6)
+    schemas.check_hostname(body.hostname, op.version)
+    async with op.db.begin() as session:
+        server = await find_server(session, op, request.path["id"], "os_compute_api:servers:update")
+        server = await change_server(session, op, server.id, values)
+        if "hostname" in values:
+            await change_details(session, op, server.id, hostname=values["hostname"])
+        there = await beside(session, op, [server])
+    return json({"server": shape(request, op).updated(server, there[server.id])})
+
+
+async def delete(request: Request, op: Op) -> Reply:
+    async with op.db.begin() as session:
+        server = await find_server(session, op, request.path["id"], "os_compute_api:servers:delete")
+        await delete_server(session, op, server)
+    return empty()

@@ -1,0 +1,187 @@
+"""Servers within a transaction: found, counted, moved from state to state, changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from maldon.compute.models.server import server_tags, servers
+from maldon.compute.plan.states import State, Task, sources
+from maldon.compute.verbs.quota_set import quota_limits
+from maldon.kernel.errors import Conflict, NotFound, QuotaExceeded
+from maldon.kernel.op import Op, Session
+from maldon.work.models import operations
+from maldon.work.sagas import LIVE, Fault
+
+LIVE_ROW = servers.c.deleted_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What live servers use."""
+
+    instances: int
+    cores: int
+    ram: int
+
+
+def target(server: Any) -> dict[str, Any]:
+    """A server as the policy sees it."""
+    return {"project_id": server.project_id, "tenant_id": server.project_id, "user_id": server.user_id}
+
+
+async def find_server(session: Session, op: Op, server_id: str, rule: str, *, deleted: bool = False) -> Any:
+    """The server, if the asker may do `rule` to it. Raises NotFound when it is none of the asker's, else Forbidden."""
+    statement = select(servers).where(servers.c.id == server_id)
+    server = await session.first(statement if deleted else statement.where(LIVE_ROW))
+    if server is None or not op.can("os_compute_api:servers:show", target(server)):
+        raise NotFound(f"Instance {server_id} could not be found.")
+    op.may(rule, target(server))
+    return server
+
+
+async def find_idle(session: Session, op: Op, server_id: str, rule: str, doing: str) -> Any:
+    """The server, if nothing else is being done to it and it is not locked. Raises Conflict."""
+    server = await find_server(session, op, server_id, rule)
+    check_unlocked(server, op)
+    if server.task is not None:
+        raise wrong_state(server, doing)
+    return server
+
+
+def check_unlocked(server: Any, op: Op) -> None:
+    """Raises Conflict for a locked server, unless an admin asks."""
+    if server.locked and not op.can("os_compute_api:os-lock-server:unlock:unlock_override", target(server)):
+        raise Conflict(f"Instance {server.id} is locked")
+
+
+def wrong_state(server: Any, doing: str) -> Conflict:
+    """What is being done, or what the server is, stands in the way."""
+    word, value = ("task_state", server.task) if server.task else ("vm_state", server.state)
+    return Conflict(f"Cannot '{doing}' instance {server.id} while it is in {word} {value}", code="wrong-state")
+
+
+async def begin_task(session: Session, op: Op, server: Any, task: Task, states: Iterable[State], doing: str) -> None:
+    """Say what is being done from now on; the caller starts the operation. Raises Conflict when another is quicker."""
+    changed = await session.run(
+        update(servers)
+        .where(servers.c.id == server.id, LIVE_ROW, servers.c.task.is_(None), servers.c.state.in_([*states]))
+        .values(task=task, updated_at=op.clock.now())
+    )
+    if not changed:
+        raise wrong_state(server, doing)
+
+
+async def next_task(session: Session, op: Op, server_id: str, before: Iterable[Task], task: Task, **more: Any) -> bool:
+    """The same operation goes on with its next task; False when another took the server over."""
+    changed = await session.run(
+        update(servers)
+        .where(servers.c.id == server_id, servers.c.task.in_([*before, task]))
+        .values(task=task, updated_at=op.clock.now(), **more)
+    )
+    return bool(changed)
+
+
+async def end_task(
+    session: Session, op: Op, server_id: str, tasks: Iterable[Task], to: State | None, **more: Any
+) -> bool:
+    """The operation is over: no task, and the state `to` if that is a legal move; False when another took over."""
+    statement = update(servers).where(servers.c.id == server_id, servers.c.task.in_([*tasks]))
+    values: dict[str, Any] = {"task": None, "updated_at": op.clock.now(), **more}
+    if to is not None:
+        statement = statement.where(servers.c.state.in_([*sources(to), to]))
+        values["state"] = to
+    return bool(await session.run(statement.values(values)))
+
+
+async def drift(session: Session, op: Op, server_id: str, to: State, **more: Any) -> bool:
+    """The server changed by itself while nothing was being done to it."""
+    changed = await session.run(
+        update(servers)
+        .where(servers.c.id == server_id, LIVE_ROW, servers.c.task.is_(None), servers.c.state.in_(sources(to)))
+        .values(state=to, updated_at=op.clock.now(), **more)
+    )
+    return bool(changed)
+
+
+def fault_document(fault: Fault | None, at: int) -> dict[str, Any] | None:
+    """A fault as the API shows it."""
+    if fault is None:
+        return None
+    return {"status": 500, "at": at, "code": fault.code, "message": fault.message[:255], "details": fault.details}
+
+
+async def usage(session: Session, project_id: str, user_id: str | None = None) -> Usage:
+    """What the live servers of a project (or of one user in it) use, counted."""
+    statement = select(
+        func.count(), func.coalesce(func.sum(servers.c.vcpus), 0), func.coalesce(func.sum(servers.c.memory_mb), 0)
+    ).where(servers.c.project_id == project_id, LIVE_ROW)
+    if user_id is not None:
+        statement = statement.where(servers.c.user_id == user_id)
+    row = await session.first(statement)
+    return Usage(*map(int, row))
+
+
+async def room_for(session: Session, op: Op, count: int, least: int, flavor: Any) -> int:
+    """How many of `count` servers the project's quota has room for, at least `least`. Raises QuotaExceeded.
+
+    The project's name is locked until the end of the transaction, so that two requests cannot take the same room.
+    """
+    project = op.actor.project_id or ""
+    await session.lock(f"quota:{project}")
+    limits, used = await quota_limits(session, op, project), await usage(session, project)
+    wanted = {
+        "instances": (1, used.instances),
+        "cores": (flavor.vcpus, used.cores),
+        "ram": (flavor.memory_mb, used.ram),
+    }
+    fit, over = count, []
+    for name, (each, taken) in wanted.items():
+        limit = limits[name]
+        if limit >= 0 and each:
+            fit = min(fit, max(0, (limit - taken) // each))
+            if taken + each * least > limit:
+                over.append((name, each * least, taken, limit))
+    if over:
+        names = ", ".join(name for name, *_ in over)
+        raise QuotaExceeded(
+            f"Quota exceeded for {names}: Requested {', '.join(str(o[1]) for o in over)}, but already used "
+            f"{', '.join(str(o[2]) for o in over)} of {', '.join(str(o[3]) for o in over)} {names}"
+        )
+    return fit
+
+
+async def tags_of(session: Session, ids: Iterable[str]) -> dict[str, list[str]]:
+    """Tags by server."""
+    found: dict[str, list[str]] = {}
+    rows = await session.all(select(server_tags).where(server_tags.c.server_id.in_([*ids])).order_by(server_tags.c.tag))
+    for row in rows:
+        found.setdefault(row.server_id, []).append(row.tag)
+    return found
+
+
+async def write_servers(session: Session, rows: list[dict[str, Any]], tags: Iterable[str]) -> None:
+    """New servers with the same tags each."""
+    await session.run(insert(servers), rows)
+    pairs = [{"server_id": row["id"], "tag": tag} for row in rows for tag in tags]
+    if pairs:
+        await session.run(insert(server_tags), pairs)
+
+
+async def change_server(session: Session, op: Op, server_id: str, values: Mapping[str, Any]) -> Any:
+    """Change a server's words; the row as it is then. Raises NotFound when it was deleted meanwhile."""
+    changed = await session.run(
+        update(servers).where(servers.c.id == server_id, LIVE_ROW).values(**values, updated_at=op.clock.now())
+    )
+    if not changed:
+        raise NotFound(f"Instance {server_id} could not be found.")
+    return await session.first(select(servers).where(servers.c.id == server_id))
+
+
+async def stuck(session: Session) -> list[str]:
+    """Servers that something is said to be done to, or that are being built, without a live operation: none, ever."""
+    busy = select(servers.c.id).where(LIVE_ROW, servers.c.task.is_not(None) | (servers.c.state == State.BUILDING))
+    alive = select(operations.c.subject).where(operations.c.state.in_(LIVE))
+    rows = await session.all(busy.where(servers.c.id.not_in(alive)).order_by(servers.c.id))
+    return [row.id for row in rows]
