@@ -1,8 +1,9 @@
 """Counters of the HTTP side, in Prometheus' format at /metrics."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
-from prometheus_client import Counter, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
 
 _requests = Counter("maldon_http_requests", "HTTP requests answered.", ("service", "method", "route", "status"))
 _seconds = Histogram(
@@ -11,6 +12,7 @@ _seconds = Histogram(
     ("service",),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30),
 )
+_statements = Gauge("maldon_sql_statements", "SQL statements since the process started.")
 
 
 @lru_cache(maxsize=4096)
@@ -23,6 +25,11 @@ def observe(service: str, method: str, route: str, status: int, seconds: float) 
     count, histogram = _series(service, method, route, status)
     count.inc()
     histogram.observe(seconds)
+
+
+def count_statements(count: Callable[[], int]) -> None:
+    """Show what `count` returns as the number of SQL statements."""
+    _statements.set_function(count)
 
 
 def page() -> bytes:

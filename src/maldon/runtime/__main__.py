@@ -1,0 +1,5 @@
+"""`python -m maldon.runtime` is `maldon`."""
+
+from maldon.runtime.cli import main
+
+main()

@@ -1,0 +1,131 @@
+"""The command `maldon`. What the public APIs do is done with the stock `openstack` command; here is only the rest."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from maldon import __version__
+from maldon.runtime.home import Home, Trouble
+
+HOME = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="MALDON_HOME",
+    default=Path(".maldon"),
+    show_default=True,
+    help="Directory that holds the cloud.",
+)
+
+
+class _Sentences(click.Group):
+    """Says a Trouble as one sentence, exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (Trouble, ExceptionGroup) as error:
+            trouble = _trouble(error)
+            if trouble is None:
+                raise
+            click.echo(f"maldon: {trouble}", err=True)
+            sys.exit(1)
+
+
+def _trouble(error: Exception) -> Trouble | None:
+    """The first Trouble in an exception, which a task group may have wrapped."""
+    if isinstance(error, ExceptionGroup):
+        return next((found for inner in error.exceptions if (found := _trouble(inner))), None)
+    return error if isinstance(error, Trouble) else None
+
+
+@click.group(cls=_Sentences)
+@click.version_option(__version__)
+def main() -> None:
+    """Maldon, a cloud that speaks the OpenStack APIs."""
+
+
+@main.command()
+@HOME
+@click.option("--port", type=click.IntRange(1, 65535), help="Port all APIs share (9910).")
+@click.option(
+    "--simulate", is_flag=True, help="No guests, no wires, no root: fake hypervisor and switch under real APIs."
+)
+@click.option("--hosts", type=click.IntRange(1, 1000), help="How many hosts a simulated cloud has (1).")
+@click.option("--detach", is_flag=True, help="Return once every API answers; the cloud runs on.")
+@click.option("--ready-fd", type=int, hidden=True)
+def up(home: Path, port: int | None, *, simulate: bool, hosts: int | None, detach: bool, ready_fd: int | None) -> None:
+    """Start the whole cloud in one process."""
+    if detach:
+        from maldon.runtime.detach import up_detached
+
+        up_detached(home, port, simulate=simulate, hosts=hosts)
+        return
+    from maldon.runtime.up import Wanted
+    from maldon.runtime.up import up as start
+
+    start(Wanted(home, port, simulate, hosts, ready_fd))
+
+
+@main.command()
+@HOME
+@click.argument("roles", nargs=-1, required=True)
+def run(home: Path, roles: tuple[str, ...]) -> None:
+    """Run only these ROLES in this process."""
+    from maldon.runtime.run_roles import run_roles
+
+    run_roles(home, roles)
+
+
+@main.command()
+@HOME
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, one line a process.")
+def status(home: Path, *, as_json: bool) -> None:
+    """Say what runs: processes, roles and their states."""
+    from maldon.runtime.status import processes, table
+
+    rows = processes(Home(home))
+    if not rows:
+        raise Trouble(f"No cloud runs in {Home(home).path}; `maldon up --home {Home(home).path}` starts it.")
+    click.echo("\n".join(json.dumps(row) for row in rows) if as_json else table(rows))
+
+
+@main.command()
+@HOME
+@click.option("--purge", is_flag=True, help="Remove guests, namespaces, taps and files as well.")
+def down(home: Path, *, purge: bool) -> None:
+    """Stop the cloud; guests run on unless purged."""
+    from maldon.runtime.down import down as stop
+
+    click.echo(stop(Home(home), purge=purge))
+
+
+@main.command()
+@HOME
+def doctor(home: Path) -> None:
+    """Compare the books with what is observed; print differences, exit 1 if there are any."""
+    from maldon.runtime.doctor import examine
+
+    findings = examine(Home(home))
+    click.echo("\n".join(findings) if findings else "the books and what is observed agree")
+    sys.exit(1 if findings else 0)
+
+
+@main.group()
+def identity() -> None:
+    """Care for the identity service."""
+
+
+@identity.command("rotate-keys")
+@HOME
+def rotate_keys(home: Path) -> None:
+    """Make a new token key; tokens made with the ones before stay valid."""
+    from maldon.identity.service import TokenKeys
+
+    TokenKeys(Home(home) / "fernet-keys").rotate()
+    click.echo("rotated")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""`maldon run ROLE…`: some roles in this process, over the database and the bus that the settings name."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from maldon.runtime.external import FIRST
+from maldon.runtime.first_start import make_accounts
+from maldon.runtime.home import Home
+from maldon.runtime.log import set_up
+from maldon.runtime.process import open_process, run
+from maldon.runtime.roles import choose
+from maldon.runtime.settings import Settings, read_settings
+
+
+def run_roles(path: Path, names: tuple[str, ...]) -> None:
+    """Run until a signal. Raises Trouble when it cannot start."""
+    import uvloop
+
+    home = Home(path)
+    home.make()
+    settings = read_settings(home / "maldon.toml")
+    home.keep(simulated=False, external_cidr=settings.host.external_cidr or str(FIRST))
+    set_up(settings.cloud.log_format, settings.cloud.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(home, settings, names))
+
+
+async def _run(home: Home, settings: Settings, names: tuple[str, ...]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_process(home, settings) as process:
+        if "identity-api" in names:
+            await make_accounts(process)
+        running = asyncio.create_task(run(process, choose(names, process)), name="roles")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        running.cancel()
+        await asyncio.gather(running, stopping, return_exceptions=True)

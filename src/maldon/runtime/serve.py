@@ -1,0 +1,67 @@
+"""HTTP for the roles of this process: uvicorn inside our loop, on sockets we bind ourselves."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import psutil
+import uvicorn
+
+from maldon.runtime.home import Trouble
+from maldon.web.front import Front
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A listening socket. Raises Trouble that names who holds the port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((address, port))
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        raise Trouble(
+            f"Port {port} on {address} cannot be had: {_holder(port) or error.strerror}; choose another with --port."
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _holder(port: int) -> str:
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid}) listens there"
+    return ""
+
+
+async def serve(front: Front, sockets: list[socket.socket]) -> None:
+    """Answer until cancelled; then finish what is under way, two seconds at most."""
+    config = uvicorn.Config(
+        front,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=2,
+        backlog=2048,
+    )
+    server = _Server(config)
+    try:
+        await server.serve(sockets=sockets)
+    finally:
+        server.should_exit = True

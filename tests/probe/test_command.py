@@ -1,0 +1,137 @@
+"""The command `maldon`, as a new user types it; simulated, so without root."""
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import urllib.request
+
+import pytest
+
+from tests.clouds import MALDON, RunningCloud, running_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    with running_cloud(simulate=True) as running:
+        yield running
+
+
+def refused(*words, **environ):
+    done = subprocess.run(
+        [*MALDON, *words], capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **environ}
+    )
+    assert done.returncode == 1
+    [sentence] = done.stderr.strip().splitlines()
+    return sentence
+
+
+def test_it_says_that_it_runs(cloud):
+    [line] = cloud.maldon("status", "--json").stdout.splitlines()
+    row = json.loads(line)
+    assert (row["service"], row["pid"], row["port"]) == ("maldon", cloud.pid, cloud.port)
+    assert set(row["roles"].values()) == {"running"}
+    assert {"identity-api", "image-api", "network-api", "compute-api", "worker", "node-agent"} <= set(row["roles"])
+    assert "running" in cloud.maldon("status").stdout
+
+
+def test_its_secrets_are_the_owners_alone(cloud):
+    for name in ("clouds.yaml", "secrets.json"):
+        assert stat.S_IMODE((cloud.home / name).stat().st_mode) == 0o600
+    keys = cloud.home / "fernet-keys"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir() if path.is_file()} == {0o600}
+    passwords = {c["auth"]["password"] for c in cloud.clouds.values()}
+    assert len(passwords) == 2
+    log = (cloud.home / "maldon.log").read_text()
+    assert not any(password in log for password in passwords)
+
+
+@pytest.mark.parametrize(
+    "path", ["healthz", "readyz", "metrics", "identity/v3", "image/versions", "network/", "compute/"]
+)
+def test_every_api_answers_without_a_token(cloud, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{cloud.port}/{path}", timeout=5) as answer:
+        assert answer.status in {200, 300}
+
+
+def test_a_second_start_on_the_same_home_names_the_first(cloud):
+    sentence = refused("up", "--simulate", "--home", str(cloud.home), "--port", "1")
+    assert str(cloud.pid) in sentence
+    assert "maldon down" in sentence
+
+
+def test_a_taken_port_is_named(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for detach in ([], ["--detach"]):
+            sentence = refused("up", "--simulate", "--home", str(tmp_path / "h"), "--port", str(port), *detach)
+            assert f"Port {port}" in sentence
+            assert str(os.getpid()) in sentence
+
+
+def test_a_wrong_setting_is_named(tmp_path):
+    (tmp_path / "maldon.toml").write_text("[cloud]\nprot = 1\n")
+    assert "'prot'" in refused("up", "--simulate", "--home", str(tmp_path))
+    assert "wants int" in refused("up", "--simulate", "--home", str(tmp_path / "b"), MALDON_CLOUD_PORT="many")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "policy.yaml").write_text('"no:such:rule": "@"\n')
+    assert "no:such:rule" in refused("up", "--simulate", "--home", str(tmp_path / "c"))
+
+
+def test_nothing_running_is_said(tmp_path):
+    assert "No cloud runs" in refused("status", "--home", str(tmp_path))
+    assert "no cloud" in refused("doctor", "--home", str(tmp_path))
+
+
+def test_two_clouds_run_side_by_side(cloud):
+    with running_cloud(simulate=True) as other:
+        assert cloud.openstack is not None
+        assert other.pid != cloud.pid
+        for one in (cloud, other):
+            with urllib.request.urlopen(f"http://127.0.0.1:{one.port}/readyz", timeout=5) as answer:
+                assert answer.status == 200
+        home = other.home
+    assert not home.exists()
+
+
+def test_a_restart_finds_all_as_it_was():
+    with running_cloud(simulate=True) as running:
+        before = running.clouds
+        running.stop()
+        assert "nothing ran" in running.maldon("down").stdout
+        again = RunningCloud(running.home, running.port, simulate=True)
+        again.start()
+        assert again.clouds == before
+        assert again.doctor() == ""
+
+
+def test_a_plain_user_can_simulate(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("is a plain user already")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o777)
+    home.chmod(0o777)
+    for parent in tmp_path.parents:
+        if str(parent).startswith("/tmp/") and parent.stat().st_uid == 0:
+            parent.chmod(parent.stat().st_mode | 0o055)
+    tmp_path.chmod(0o755)
+    port = str(free())
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for words in (["up", "--detach", "--simulate", "--port", port], ["doctor"], ["down"]):
+        done = subprocess.run(
+            [*as_nobody, *MALDON, *words, "--home", str(home)], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+    sentence = subprocess.run(
+        [*as_nobody, *MALDON, "up", "--home", str(tmp_path / "real")], capture_output=True, text=True, check=False
+    ).stderr
+    assert "--simulate" in sentence or "cannot be made" in sentence
+
+
+def free():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
