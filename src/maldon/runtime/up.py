@@ -40,11 +40,11 @@ class Report:
 
     def step(self, text: str) -> None:
         now = time.monotonic()
-        self._console.print(f"  [green]✓[/] {text} [dim]{now - self._last:.2f} s[/]")
+        self._console.print(f"  [green]✓[/] {text} [dim]{now - self._last:.2f} s[/]", soft_wrap=True)
         self._last = now
 
     def say(self, text: str) -> None:
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
 
 def settings_for(home: Home, wanted: Wanted) -> Settings:

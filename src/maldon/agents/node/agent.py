@@ -46,7 +46,7 @@ class NodeSettings:
 class _Known:
     """What the agent knows since its start."""
 
-    revision: int = 0
+    revision: int | None = None
     guests: dict[str, DesiredGuest] = field(default_factory=dict)
     told: dict[str, ObservedGuest] = field(default_factory=dict)
     errors: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -177,7 +177,8 @@ class NodeAgent:
 
     async def _pull_guests(self) -> None:
         known = self._known
-        news = await self._control.guests(self.host, known.revision, self._settings.poll_s if known.revision else 0)
+        first = known.revision is None
+        news = await self._control.guests(self.host, known.revision or 0, 0 if first else self._settings.poll_s)
         jobs = [(guest.id, job) for guest in news.guests for job in guest.jobs]
         for guest in news.guests:
             known.guests[guest.id] = guest
