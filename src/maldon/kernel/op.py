@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 from maldon.kernel.clock import Clock
 from maldon.kernel.errors import Forbidden
 
-
 T = TypeVar("T")
 
 
@@ -119,7 +118,9 @@ class Op:
     def can(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
         """Whether the policy allows it."""
         self.asked.add(rule)
-        return self.policy.allows(rule, self.actor.creds, self.actor.creds if target is None else target)
+        known = self.actor.creds if target is None else target
+        # What a target does not have equals nothing: else nobody's thing would be everybody's without a project.
+        return self.policy.allows(rule, self.actor.creds, {k: v for k, v in known.items() if v is not None})
 
     def use(self, kind: type[T]) -> T:
         """The process's one object of that type."""
