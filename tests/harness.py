@@ -6,7 +6,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -151,20 +151,23 @@ async def cloud(
     services: Iterable[Service],
     *,
     sagas: Iterable[Saga] = (),
-    verifier: Verifier | None = None,
+    make_verifier: Callable[[Any, ManualClock], Verifier] | None = None,
     overrides: dict[str, str] | None = None,
     kit: Iterable[Any] = (),
 ) -> AsyncIterator[Cloud]:
-    """The services on an empty database at `url`, with all tables made. `kit` holds the objects that rooms use."""
+    """The services on an empty database at `url`, with all tables made.
+
+    `kit` holds the objects that rooms use; a verifier of one's own is made for the database and joins them.
+    """
     db = open_database(url)
     clock, wakes = ManualClock(), Wakes()
     services, by_type = tuple(services), {type(thing): thing for thing in kit}
     try:
         await create_all(db)
+        verifier = make_verifier(db, clock) if make_verifier else NamedTokens()
+        by_type[type(verifier)] = verifier
         policy = Policy([rule for s in services for rule in s.rules], overrides or {})
-        around = Surroundings(
-            db, wakes.wake, clock, policy, verifier or NamedTokens(), "http://cloud.test/identity", by_type
-        )
+        around = Surroundings(db, wakes.wake, clock, policy, verifier, "http://cloud.test/identity", by_type)
         front = Front({s.prefix.strip("/"): build(s, around) for s in services}, {}, dict)
         yield Cloud(db, clock, wakes, policy, front, tuple(sagas), by_type)
     finally:
