@@ -1,0 +1,131 @@
+"""Groups and their members."""
+
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from maldon.identity import lists, rows, tree
+from maldon.identity.models.group import group, membership
+from maldon.identity.models.role import assignment
+from maldon.identity.models.user import user
+from maldon.identity.schemas.fields import given, load
+from maldon.identity.schemas.group import CreateGroup, UpdateGroup
+from maldon.identity.verifier import bump
+from maldon.identity.views.group import show as view
+from maldon.identity.views.user import show as user_view
+from maldon.kernel.errors import BadRequest, NotFound
+from maldon.kernel.ids import new_hex_id
+from maldon.kernel.op import Op, Session
+from maldon.web.request import Reply, Request, empty, json
+
+_FILTERS = {"name": group.c.name, "domain_id": group.c.domain_id}
+_USER_FILTERS = {"name": user.c.name, "enabled": user.c.enabled}
+
+
+async def index(request: Request, op: Op) -> Reply:
+    op.may("identity:list_groups", {"target.domain_id": tree.listing_domain(op, request.param("domain_id"))})
+    wanted = select(group).where(*lists.conditions(request, _FILTERS))
+    if op.actor.domain_id is not None:
+        wanted = wanted.where(group.c.domain_id == op.actor.domain_id)
+    async with op.db.read() as session:
+        found = await lists.page(session, wanted, group, request)
+    return lists.listed(request, "groups", found, view)
+
+
+async def guarded(session: Session, op: Op, request: Request, rule: str, member: Any = None) -> Any:
+    """The group of the path, if the rule allows; who may not see it learns nothing of it."""
+    row = await session.first(select(group).where(group.c.id == request.path["group_id"]))
+    target = {} if row is None else {"target.group.id": row.id, "target.group.domain_id": row.domain_id}
+    if member is not None:
+        target |= {"target.user.id": member.id, "target.user.domain_id": member.domain_id}
+    op.may(rule, target)
+    return row if row is not None else await rows.found(session, group, "group", request.path["group_id"])
+
+
+async def show(request: Request, op: Op) -> Reply:
+    async with op.db.read() as session:
+        row = await guarded(session, op, request, "identity:get_group")
+    return json({"group": view(row, lists.api_base(request))})
+
+
+async def create(request: Request, op: Op) -> Reply:
+    wanted, extra = await load(request, "group", CreateGroup)
+    domain_id = wanted.domain_id or tree.own_domain(op)
+    op.may("identity:create_group", {"target.group.domain_id": domain_id})
+    values = {"id": new_hex_id(), "name": wanted.name, "domain_id": domain_id, "extra": extra or None}
+    async with op.db.begin() as session:
+        await tree.domain(session, domain_id)
+        row = await rows.add(session, group, "group", values | given(wanted, "description"))
+    return json({"group": view(row, lists.api_base(request))}, 201)
+
+
+async def update(request: Request, op: Op) -> Reply:
+    wanted, extra = await load(request, "group", UpdateGroup)
+    async with op.db.begin() as session:
+        old = await guarded(session, op, request, "identity:update_group")
+        if given(wanted, "domain_id").get("domain_id", old.domain_id) != old.domain_id:
+            raise BadRequest("domain_id cannot be changed.")
+        values = given(wanted, "name", "description") | {"extra": rows.merged(old.extra, extra)}
+        row = await rows.change(session, group, "group", old.id, values)
+    return json({"group": view(row, lists.api_base(request))})
+
+
+async def remove(request: Request, op: Op) -> Reply:
+    """With every role and membership."""
+    async with op.db.begin() as session:
+        await bump(op, session)
+        row = await guarded(session, op, request, "identity:delete_group")
+        held = (assignment.c.actor_kind == "group") & (assignment.c.actor_id == row.id)
+        await session.run(delete(assignment).where(held))
+        await rows.remove(session, group, "group", row.id)
+    return empty()
+
+
+async def users(request: Request, op: Op) -> Reply:
+    """The members."""
+    async with op.db.read() as session:
+        row = await guarded(session, op, request, "identity:list_users_in_group")
+        wanted = select(user).where(
+            user.c.id.in_(select(membership.c.user_id).where(membership.c.group_id == row.id)),
+            *lists.conditions(request, _USER_FILTERS),
+        )
+        found = await lists.page(session, wanted, user, request)
+    return lists.listed(request, "users", found, user_view)
+
+
+async def _member(session: Session, op: Op, request: Request, rule: str) -> tuple[str, str]:
+    """The ids of the path's group and user, if both exist and the rule allows."""
+    chosen = await session.first(select(user).where(user.c.id == request.path["user_id"]))
+    row = await guarded(session, op, request, rule, chosen)
+    return row.id, (await rows.found(session, user, "user", request.path["user_id"])).id
+
+
+async def check(request: Request, op: Op) -> Reply:
+    async with op.db.read() as session:
+        ids = await _member(session, op, request, "identity:check_user_in_group")
+        if await session.first(_membership(*ids)) is None:
+            raise NotFound("The user is not in the group.")
+    return empty()
+
+
+async def put(request: Request, op: Op) -> Reply:
+    async with op.db.begin() as session:
+        await bump(op, session)
+        group_id, user_id = await _member(session, op, request, "identity:add_user_to_group")
+        if await session.first(_membership(group_id, user_id)) is None:
+            await session.run(insert(membership).values(group_id=group_id, user_id=user_id))
+    return empty()
+
+
+async def take(request: Request, op: Op) -> Reply:
+    async with op.db.begin() as session:
+        await bump(op, session)
+        group_id, user_id = await _member(session, op, request, "identity:remove_user_from_group")
+        gone = (membership.c.group_id == group_id) & (membership.c.user_id == user_id)
+        if not await session.run(delete(membership).where(gone)):
+            raise NotFound("The user is not in the group.")
+    return empty()
+
+
+def _membership(group_id: str, user_id: str) -> Any:
+    return select(membership).where(membership.c.group_id == group_id, membership.c.user_id == user_id)

@@ -1,0 +1,31 @@
+"""The room's door.
+
+A process with this API, or with any API that takes tokens, makes
+
+    settings = IdentitySettings()
+    keys = TokenKeys(home / "fernet-keys", settings.active_keys)
+    verifier = TokenVerifier(db, keys, clock, settings)
+    passwords = Passwords(settings)
+
+gives `verifier` to its services as their verifier, and puts `settings`, `verifier` and `passwords` into the kit of the
+Ops of this room: handlers take them by `op.use(IdentitySettings)`, `op.use(TokenVerifier)`, `op.use(Passwords)`. A
+process that only checks tokens needs the verifier alone. `bootstrap(op, Bootstrap(...))` is called at every start,
+after the migrations.
+"""
+
+from maldon.identity.bootstrap import NODE, Bootstrap, bootstrap, project_id
+from maldon.identity.keys import TokenKeys
+from maldon.identity.passwords import Passwords
+from maldon.identity.settings import IdentitySettings
+from maldon.identity.verifier import TokenVerifier
+
+__all__ = [
+    "NODE",
+    "Bootstrap",
+    "IdentitySettings",
+    "Passwords",
+    "TokenKeys",
+    "TokenVerifier",
+    "bootstrap",
+    "project_id",
+]
