@@ -1,0 +1,63 @@
+"""What the tests of the compute catalogue share: a cloud with two hosts, and the public schemas of its answers."""
+
+import importlib
+import importlib.util
+
+import pytest
+
+from maldon.compute.routes import SERVICE
+from maldon.compute.settings import ComputeSettings
+from maldon.placement import service as placement
+from maldon.placement.service import PlacementSettings
+from maldon.ports.agent import HostReport
+from maldon.ports.hypervisor import Capacity
+from tests.harness import cloud
+
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1y3rgZ5X2rO7qWyDWZDxVtfyoTYJEPP3h1cbiKbCtT somebody@somewhere"
+
+
+@pytest.fixture
+async def nova(database_url):
+    """Asked by an admin."""
+    kit = [PlacementSettings(), ComputeSettings()]
+    async with cloud(database_url, [SERVICE], kit=kit) as made:
+        made.token = "admin"
+        async with made.db.begin() as session:
+            for name in ("host-a", "host-b"):
+                report = HostReport(Capacity("fake", 1, 4, 8192, 100), ("console-log",), tunnel_ip="192.0.2.1")
+                await placement.report_host(session, made.op("agent"), name, report)
+        yield made
+
+
+def at(version):
+    """The header that asks for a microversion."""
+    return {"OpenStack_API_Version": f"compute {version}"}
+
+
+async def ok(nova, method, url, json=None, version="2.1", status=200):
+    """The body of an answer that must have that status."""
+    got = await nova(method, "/compute/v2.1" + url, json, **at(version))
+    assert got.status == status, (method, url, got.status, got.body)
+    return got.json if got.body else None
+
+
+async def statuses(nova, table, prefix="/compute/v2.1"):
+    """What each (token, version, method, path, body, …) of a table is answered: the table itself, if all is well."""
+    found = []
+    for who, version, method, path, body, _status in table:
+        got = await nova.as_(who)(method, prefix + path, body, **at(version))
+        fault = next(iter(got.json.values()), None) if got.status >= 400 and got.body else None
+        if got.status >= 400 and got.status != 401:
+            assert fault["code"] == got.status, (path, got.body)
+        found.append((who, version, method, path, body, got.status))
+    return found
+
+
+def conforms(body, module, name):
+    """Hold a body against the schema that Tempest has for it."""
+    if importlib.util.find_spec("tempest") is None:
+        return
+    import jsonschema
+
+    schema = getattr(importlib.import_module(f"tempest.lib.api_schema.response.compute.{module}"), name)
+    jsonschema.validate(body, schema["response_body"])
