@@ -2,6 +2,7 @@
 
 from maldon.compute.verbs.nics import groups_of, nets_of
 from maldon.compute.verbs.server import find_server
+from maldon.compute.views.server import bare
 from maldon.kernel.errors import NotFound
 from maldon.kernel.op import Op
 from maldon.web.request import Reply, Request, json
@@ -23,9 +24,7 @@ async def _addresses(request: Request, op: Op, rule: str) -> dict[str, list[dict
         server = await find_server(session, op, request.path["id"], f"os_compute_api:ips:{rule}")
         nets = await nets_of(session, [server.id])
     addresses = nets[server.id].addresses if server.id in nets else {}
-    return {
-        label: [{"version": one["version"], "addr": one["addr"]} for one in found] for label, found in addresses.items()
-    }
+    return bare(addresses)
 
 
 async def security_groups(request: Request, op: Op) -> Reply:

@@ -45,6 +45,13 @@ def brief(server: Any, base: str) -> dict[str, Any]:
     return {"id": server.id, "name": server.name, "links": links(base, "servers", server.id)}
 
 
+def bare(addresses: Addresses) -> dict[str, list[dict[str, Any]]]:
+    """Addresses without their kind and MAC."""
+    return {
+        label: [{"version": one["version"], "addr": one["addr"]} for one in found] for label, found in addresses.items()
+    }
+
+
 class Shape:
     """Servers of one request: its version, its base address, and what its asker may see."""
 
@@ -123,7 +130,7 @@ class Shape:
     def updated(self, server: Any, beside: Beside) -> dict[str, Any]:
         """A server after an update."""
         if self._version < (2, 75):
-            return self._grouped(self.plain(server, beside))
+            return self._grouped(self.plain(server, beside) | {"addresses": bare(beside.addresses)})
         return self.one(server, beside)
 
     def _grouped(self, shown: dict[str, Any]) -> dict[str, Any]:
