@@ -25,9 +25,8 @@ def _changed(spec: GuestSpec, task: str) -> GuestSpec:
             return msgspec.structs.replace(spec, power="stopped")
         case Task.REBOOTING:
             return msgspec.structs.replace(spec, soft_boots=spec.soft_boots + 1)
-        case Task.REBOOTING_HARD:
-            return msgspec.structs.replace(spec, power="running", hard_boots=spec.hard_boots + 1)
-    return msgspec.structs.replace(spec, power="running")
+    # A start is a boot too: without a new number a stopped guest counts as one that shut itself down.
+    return msgspec.structs.replace(spec, power="running", hard_boots=spec.hard_boots + 1)
 
 
 async def change_power(session: Session, work: Work) -> dict[str, Any]:
