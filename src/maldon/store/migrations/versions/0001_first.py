@@ -12,6 +12,19 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "aggregate",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("uuid", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("properties", Json(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_aggregate")),
+        sa.UniqueConstraint("name", name=op.f("uq_aggregate_name")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_aggregate_uuid")),
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
         "catalog_service",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("type", sa.String(length=255), nullable=False),
@@ -169,6 +182,8 @@ def upgrade() -> None:
         sa.Column("virtual_size", sa.BigInteger(), nullable=True),
         sa.Column("checksum", sa.String(length=32), nullable=True),
         sa.Column("os_hash_value", sa.String(length=128), nullable=True),
+        sa.Column("properties", Json(), nullable=False),
+        sa.Column("tags", Json(), nullable=False),
         sa.Column("file", sa.String(length=64), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -446,6 +461,16 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
     )
     op.create_index(op.f("ix_subnet_pool_project_id"), "subnet_pool", ["project_id"], unique=False)
+    op.create_table(
+        "aggregate_host",
+        sa.Column("aggregate_id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["aggregate_id"], ["aggregate.id"], name=op.f("fk_aggregate_host_aggregate_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("aggregate_id", "host", name=op.f("pk_aggregate_host")),
+        mysql_engine="InnoDB",
+    )
     op.create_table(
         "catalog_endpoint",
         sa.Column("id", sa.String(length=64), nullable=False),
