@@ -25,8 +25,11 @@ async def least_loaded(session: Session, op: Op, but: str | None = None) -> str 
     return min(alive, key=lambda name: (load.get(name, 0), name))
 
 
-async def settle(session: Session, op: Op, router: Any) -> None:
-    """After a change of the router's legs: it has a host if it needs one, and all who carry its networks look again."""
+async def settle(session: Session, op: Op, router: Any) -> str | None:
+    """After a change of the router's legs: it has a host if it needs one, and all who carry its networks look again.
+
+    The host it has now.
+    """
     touched = await session.all(
         select(ports.c.network_id)
         .where(ports.c.device_id == router.id, ports.c.device_owner.in_(ROUTER_OWNERS))
@@ -37,6 +40,7 @@ async def settle(session: Session, op: Op, router: Any) -> None:
         host = await move(session, op, router.id, await least_loaded(session, op))
     wake_hosts(session, op, [host] if host else [])
     await wake_networks(session, op, [row.network_id for row in touched])
+    return None if host is None else str(host)
 
 
 async def move(session: Session, op: Op, router_id: str, host: str | None) -> str | None:

@@ -61,7 +61,7 @@ async def update_router(session: Session, op: Op, row: Any, given: Mapping[str, 
 
 async def _changed(session: Session, op: Op, row: Any, values: Mapping[str, Any]) -> Record:
     after = await change(session, op, routers, row, values)
-    await settle(session, op, after)
+    after["host"] = await settle(session, op, after)
     return after
 
 
