@@ -69,7 +69,7 @@ async def page(session: Session, statement: Select[Any], table: Table, request: 
     )
 
 
-def listed(request: Request, noun: str, rows: Sequence[Any], view: Callable[[Any, str], dict[str, Any]]) -> Reply:
+def listed(request: Request, noun: str, rows: Sequence[Any], view: Callable[[Any, str], Any]) -> Reply:
     """A page as the API shows it."""
     base = api_base(request)
     following = None

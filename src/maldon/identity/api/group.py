@@ -12,7 +12,7 @@ from maldon.identity.schemas.fields import given, load
 from maldon.identity.schemas.group import CreateGroup, UpdateGroup
 from maldon.identity.verifier import bump
 from maldon.identity.views.group import show as view
-from maldon.identity.views.user import show as user_view
+from maldon.identity.views.user import LISTED, listed
 from maldon.kernel.errors import BadRequest, NotFound
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op, Session
@@ -85,12 +85,12 @@ async def users(request: Request, op: Op) -> Reply:
     """The members."""
     async with op.db.read() as session:
         row = await guarded(session, op, request, "identity:list_users_in_group")
-        wanted = select(user).where(
+        wanted = select(*LISTED).where(
             user.c.id.in_(select(membership.c.user_id).where(membership.c.group_id == row.id)),
             *lists.conditions(request, _USER_FILTERS),
         )
         found = await lists.page(session, wanted, user, request)
-    return lists.listed(request, "users", found, user_view)
+    return lists.listed(request, "users", found, listed)
 
 
 async def _member(session: Session, op: Op, request: Request, rule: str) -> tuple[str, str]:

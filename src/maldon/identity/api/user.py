@@ -14,6 +14,7 @@ from maldon.identity.schemas.fields import given, load, options
 from maldon.identity.schemas.user import ChangePassword, CreateUser, UpdateUser
 from maldon.identity.verifier import bump
 from maldon.identity.views.group import show as group_view
+from maldon.identity.views.user import LISTED, listed
 from maldon.identity.views.user import show as view
 from maldon.kernel.errors import BadRequest, Stale, Unauthorized
 from maldon.kernel.ids import new_hex_id
@@ -31,12 +32,12 @@ _FIELDS = ("name", "enabled", "default_project_id")
 
 async def index(request: Request, op: Op) -> Reply:
     op.may("identity:list_users", {"target.domain_id": tree.listing_domain(op, request.param("domain_id"))})
-    wanted = select(user).where(*lists.conditions(request, _FILTERS))
+    wanted = select(*LISTED).where(*lists.conditions(request, _FILTERS))
     if op.actor.domain_id is not None:
         wanted = wanted.where(user.c.domain_id == op.actor.domain_id)
     async with op.db.read() as session:
         found = await lists.page(session, wanted, user, request)
-    return lists.listed(request, "users", found, view)
+    return lists.listed(request, "users", found, listed)
 
 
 def target(row: Any) -> dict[str, Any]:

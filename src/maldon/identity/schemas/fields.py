@@ -14,7 +14,7 @@ from maldon.web.request import Request, decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 EXTRA_LIMIT = 16_384
-_OURS = frozenset({"id", "links", "password", "original_password"})
+_OURS = frozenset({"id", "links", "password", "original_password", "password_expires_at"})
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 ShortName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]

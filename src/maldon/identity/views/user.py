@@ -1,10 +1,48 @@
-"""A user, never the password."""
+"""A user, never the password.
+
+A list of users goes from row to bytes: what else a client gave is put in as the text it is stored as.
+"""
 
 from typing import Any
 
+import msgspec
+from sqlalchemy import Text, type_coerce
+
+from maldon.identity.models.user import user
+
+# What a list selects; the documents stay texts.
+LISTED = (
+    user.c.id,
+    user.c.name,
+    user.c.domain_id,
+    user.c.enabled,
+    user.c.default_project_id,
+    type_coerce(user.c.options, Text).label("options"),
+    type_coerce(user.c.extra, Text).label("extra"),
+)
+_NO_OPTIONS = msgspec.Raw(b"{}")
+_encode = msgspec.json.Encoder().encode
+
+
+class _Links(msgspec.Struct, gc=False):
+    self: str
+
+
+class _Listed(msgspec.Struct, gc=False, omit_defaults=True):
+    id: str
+    name: str
+    domain_id: str
+    enabled: bool
+    options: msgspec.Raw
+    links: _Links
+    password_expires_at: None
+    default_project_id: str | None = None
+
 
 def show(row: Any, base: str) -> dict[str, Any]:
+    """One user."""
     shown: dict[str, Any] = {
+        **(row.extra or {}),
         "id": row.id,
         "name": row.name,
         "domain_id": row.domain_id,
@@ -15,4 +53,12 @@ def show(row: Any, base: str) -> dict[str, Any]:
     }
     if row.default_project_id is not None:
         shown["default_project_id"] = row.default_project_id
-    return {**row.extra, **shown} if row.extra else shown
+    return shown
+
+
+def listed(row: Any, base: str) -> msgspec.Raw:
+    """The same of a row of LISTED, as JSON."""
+    id_, name, domain_id, enabled, project_id, options, extra = row
+    own = msgspec.Raw(options.encode()) if options else _NO_OPTIONS
+    shown = _encode(_Listed(id_, name, domain_id, enabled, own, _Links(f"{base}/users/{id_}"), None, project_id))
+    return msgspec.Raw(extra[:-1].encode() + b"," + shown[1:] if extra else shown)
