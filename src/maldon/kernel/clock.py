@@ -36,13 +36,13 @@ class ManualClock:
 
 def seconds_text(at: int) -> str:
     """2024-01-01T00:00:00 (the caller adds Z where its API has one)."""
-    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(at // SECOND, UTC).isoformat()[:19]
 
 
 def micros_text(at: int) -> str:
     """2024-01-01T00:00:00.000000."""
     whole, micros = divmod(at, SECOND)
-    return f"{datetime.fromtimestamp(whole, UTC).strftime('%Y-%m-%dT%H:%M:%S')}.{micros:06d}"
+    return f"{datetime.fromtimestamp(whole, UTC).isoformat()[:19]}.{micros:06d}"
 
 
 def parse_time(text: str) -> int:
