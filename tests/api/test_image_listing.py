@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import insert
 
-from maldon.image.models.image import images, properties, tags
+from maldon.image.models.image import images, property_index, tag_index
 from maldon.image.routes import SERVICE
 from maldon.image.service import FileStore, ImageSettings
 from maldon.kernel.clock import SECOND, parse_time
@@ -17,6 +17,7 @@ def row(number, **more):
     at = AT + number * SECOND + 7
     given = {"name": f"n{number}", "status": "active", "visibility": "private", "owner": DEMO, "size": number * 10}
     plain = {"disk_format": "raw", "container_format": "bare", "min_disk": 0, "min_ram": 0, "lease_until": 0}
+    plain |= {"properties": {}, "tags": []}
     image_id = f"00000000-0000-4000-8000-{number:012}"
     flags = {"protected": False, "os_hidden": False, "virtual_size": None, "checksum": None, "os_hash_value": None}
     return {"id": image_id, **plain, **given, **flags, "created_at": at, "updated_at": at, "file": None, **more}
@@ -37,8 +38,10 @@ async def glance(database_url, tmp_path):
         async with made.db.begin() as session:
             await session.run(insert(images), rows)
             ids = [one["id"] for one in rows]
-            await session.run(insert(tags), [{"image_id": ids[n], "tag": t} for n, t in ((0, "x"), (1, "x"), (1, "y"))])
-            await session.run(insert(properties).values(image_id=ids[1], name="os_distro", value="debian"))
+            await session.run(
+                insert(tag_index), [{"image_id": ids[n], "tag": t} for n, t in ((0, "x"), (1, "x"), (1, "y"))]
+            )
+            await session.run(insert(property_index).values(image_id=ids[1], name="os_distro", value="debian"))
         yield made
 
 
@@ -132,14 +135,14 @@ async def test_pages_follow_each_other_by_relative_links(glance):
     assert seen == [[0, 1, 2], [5]]
 
 
-async def test_a_list_is_25_long_and_takes_three_statements(glance):
+async def test_a_list_is_25_long_and_takes_one_statement(glance):
     many = range(100, 400)
     async with glance.db.begin() as session:
         await session.run(insert(images), [row(n) for n in many])
-        await session.run(insert(tags), [{"image_id": row(n)["id"], "tag": "many"} for n in many])
+        await session.run(insert(tag_index), [{"image_id": row(n)["id"], "tag": "many"} for n in many])
         texts = [{"image_id": row(n)["id"], "name": "p", "value": "v"} for n in many]
-        await session.run(insert(properties), texts)
+        await session.run(insert(property_index), texts)
     before = glance.db.statements
     assert len(await listed(glance)) == 25
     assert len(await listed(glance, "limit=300&tag=many&p=v")) == 300
-    assert glance.db.statements - before <= 6
+    assert glance.db.statements - before == 2

@@ -67,7 +67,7 @@ async def test_nothing_is_there_before_it_is_published(store):
     ("arriving", "disk_format", "error"),
     [
         (pieces(bytes(5 * PIECE_BYTES)), "raw", TooLarge),
-        (pieces(b"QFI\xfb" + bytes(5 * PIECE_BYTES)), "raw", BadRequest),
+        (pieces(b"QFI\xfb" + bytes(3 * PIECE_BYTES)), "raw", BadRequest),
         (pieces(b"short"), "qcow2", BadRequest),
         (pieces(bytes(PIECE_BYTES), then=CutOff("gone")), "raw", CutOff),
     ],

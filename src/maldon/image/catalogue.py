@@ -5,27 +5,22 @@ An image that the asker may not see is absent: `find` raises NotFound. Everythin
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from maldon.image.models.image import images, properties, tags
+from maldon.image.models.image import images, property_index, tag_index
 from maldon.image.models.member import members
 from maldon.image.settings import ImageSettings
 from maldon.kernel.errors import Conflict, Duplicate, Forbidden, NotFound, QuotaExceeded
 from maldon.kernel.ids import is_uuid, new_id
 from maldon.kernel.op import Op, Session
 
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An image with what belongs to it. `target` is what rules ask about."""
-
-    row: Any
-    properties: Mapping[str, str | None]
-    tags: tuple[str, ...]
-    target: Mapping[str, Any]
+# Made once: what they are made of costs more than running them.
+_ONE = select(images).where(images.c.id == bindparam("id"))
+_MINE = select(members.c.member_id).where(
+    members.c.image_id == bindparam("id"), members.c.member_id == bindparam("project_id")
+)
 
 
 def target_of(owner: str | None, visibility: str, member_id: str = "") -> dict[str, Any]:
@@ -40,44 +35,23 @@ def no_image(image_id: str) -> NotFound:
 async def find(session: Session, op: Op, image_id: str) -> tuple[Any, dict[str, Any]]:
     """The image's row and its target. Raises NotFound for what the asker may not see."""
     image_id = image_id.lower()
-    row = await session.first(select(images).where(images.c.id == image_id)) if is_uuid(image_id) else None
+    row = await session.first(_ONE, {"id": image_id}) if is_uuid(image_id) else None
     if row is None:
         raise no_image(image_id)
     member_id = ""
     project_id = op.actor.project_id
     if row.visibility == "shared" and project_id and row.owner != project_id:
-        mine = (members.c.image_id == image_id) & (members.c.member_id == project_id)
-        member_id = await session.scalar(select(members.c.member_id).where(mine)) or ""
+        member_id = await session.scalar(_MINE, {"id": image_id, "project_id": project_id}) or ""
     target = target_of(row.owner, row.visibility, member_id)
     if not op.can("get_image", target):
         raise no_image(image_id)
     return row, target
 
 
-async def find_whole(session: Session, op: Op, image_id: str) -> Whole:
-    row, target = await find(session, op, image_id)
-    kept, tagged = await belongings(session, [row.id])
-    return Whole(row, kept.get(row.id, {}), tuple(tagged.get(row.id, ())), target)
-
-
-async def belongings(session: Session, ids: list[str]) -> tuple[dict[str, dict[str, str | None]], dict[str, list[str]]]:
-    """The properties and the tags of some images, by the image's id."""
-    kept: dict[str, dict[str, str | None]] = {}
-    tagged: dict[str, list[str]] = {}
-    if ids:
-        for image_id, name, value in await session.all(select(properties).where(properties.c.image_id.in_(ids))):
-            kept.setdefault(image_id, {})[name] = value
-        for image_id, tag in await session.all(select(tags).where(tags.c.image_id.in_(ids)).order_by(tags.c.tag)):
-            tagged.setdefault(image_id, []).append(tag)
-    return kept, tagged
-
-
 async def add(
     session: Session, op: Op, image_id: str | None, values: Mapping[str, Any], kept: Mapping[str, str | None]
 ) -> str:
     """A new image without bytes; its id. `values` are its attributes, tags too. Raises QuotaExceeded, Conflict."""
-    values = dict(values)
-    tagged = values.pop("tags", ())
     await _check_count(session, op, values["owner"])
     image_id = image_id or new_id()
     if await session.scalar(select(images.c.id).where(images.c.id == image_id)):
@@ -85,10 +59,10 @@ async def add(
     now = op.clock.now()
     row = {**values, "id": image_id, "status": "queued", "lease_until": 0, "created_at": now, "updated_at": now}
     try:
-        await session.run(insert(images).values(row))
+        await session.run(insert(images).values({**row, "properties": kept}))
     except Duplicate as error:
         raise Conflict(f"Image ID {image_id} already exists!") from error
-    await _keep(session, image_id, kept, tagged)
+    await _index(session, image_id, kept, values["tags"])
     return image_id
 
 
@@ -114,33 +88,28 @@ async def bytes_left(session: Session, op: Op, owner: str | None, besides: str) 
     return max(0, min(most, settings.bytes_per_project - used))
 
 
-async def _keep(session: Session, image_id: str, kept: Mapping[str, str | None], tagged: Iterable[str]) -> None:
-    if kept:
-        rows = [{"image_id": image_id, "name": name, "value": value} for name, value in kept.items()]
-        await session.run(insert(properties), rows)
-    if tagged:
-        await session.run(insert(tags), [{"image_id": image_id, "tag": tag} for tag in tagged])
-
-
 async def replace(
-    session: Session, op: Op, before: Whole, values: Mapping[str, Any], kept: Mapping[str, str | None]
+    session: Session, op: Op, before: Any, values: Mapping[str, Any], kept: Mapping[str, str | None]
 ) -> None:
     """The image has these attributes, tags and properties now. Its lock is held since `before` was read."""
-    image_id = before.row.id
-    values = dict(values)
-    tagged = values.pop("tags")
-    changed = images.c.id == image_id
-    await session.run(update(images).where(changed).values(**values, updated_at=_later(op, before.row)))
+    same = images.c.id == before.id
+    changed = update(images).where(same).values({**values, "properties": kept, "updated_at": _later(op, before)})
+    await session.run(changed)
     if kept != before.properties:
-        await session.run(delete(properties).where(properties.c.image_id == image_id))
-    if set(tagged) != set(before.tags):
-        await session.run(delete(tags).where(tags.c.image_id == image_id))
-    await _keep(
-        session,
-        image_id,
-        kept if kept != before.properties else {},
-        tagged if set(tagged) != set(before.tags) else (),
-    )
+        await session.run(delete(property_index).where(property_index.c.image_id == before.id))
+        await _index(session, before.id, kept, ())
+    if values["tags"] != before.tags:
+        await session.run(delete(tag_index).where(tag_index.c.image_id == before.id))
+        await _index(session, before.id, {}, values["tags"])
+
+
+async def _index(session: Session, image_id: str, kept: Mapping[str, str | None], tags: Iterable[str]) -> None:
+    """Let lists find the image by these."""
+    rows = [{"image_id": image_id, "name": name, "value": value} for name, value in kept.items()]
+    if rows:
+        await session.run(insert(property_index), rows)
+    if tags:
+        await session.run(insert(tag_index), [{"image_id": image_id, "tag": tag} for tag in tags])
 
 
 def _later(op: Op, row: Any) -> int:
@@ -171,22 +140,3 @@ async def set_status(session: Session, op: Op, row: Any, source: str, status: st
     move = (images.c.id == row.id) & (images.c.status == row.status)
     if not await session.run(update(images).where(move).values(status=status, updated_at=_later(op, row))):
         raise Conflict("The image changed at the same time; please try again.")
-
-
-async def add_tag(session: Session, op: Op, image: Whole, tag: str) -> None:
-    """The image has the tag."""
-    if tag not in image.tags:
-        await session.run(insert(tags).values(image_id=image.row.id, tag=tag))
-        await _touch(session, op, image.row)
-
-
-async def remove_tag(session: Session, op: Op, image: Whole, tag: str) -> None:
-    """Raises NotFound when the image has no such tag."""
-    if tag not in image.tags:
-        raise NotFound(f"Image {image.row.id} has no tag {tag!r}.")
-    await session.run(delete(tags).where((tags.c.image_id == image.row.id) & (tags.c.tag == tag)))
-    await _touch(session, op, image.row)
-
-
-async def _touch(session: Session, op: Op, row: Any) -> None:
-    await session.run(update(images).where(images.c.id == row.id).values(updated_at=_later(op, row)))

@@ -7,17 +7,16 @@ A name is made for one upload and never used again, so nothing is ever written o
 mix, and whoever comes late only leaves a file that no row names. `receive` writes beside and syncs; `publish` is the
 commit point: rename, then sync the directory. The row in the database comes after it.
 
-Pieces are hashed twice and written at the same time, each in a thread, while the next one comes in; so at most three
-pieces of 2 MiB are in memory.
+Pieces are hashed twice and written, each in a thread of its own, while the next ones come in. Queues are short: at most
+six pieces of 2 MiB are in memory.
 """
 
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from maldon.image.plan.formats import BadImage, Inspector
@@ -25,7 +24,9 @@ from maldon.kernel.errors import BadRequest, TooLarge, Unavailable
 from maldon.kernel.ids import is_uuid
 
 PIECE_BYTES = 2 << 20
+QUEUED = 2
 BLOCK_BYTES = 1 << 20
+Piece = Sequence[bytes]  # not joined: that would cost as much as writing it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,7 @@ class FileStore:
         try:
             with await asyncio.to_thread(path.open, "xb", 0) as file:
                 intake = _Intake(file, disk_format)
-                async with _Together(intake.calls) as together:
-                    async for piece in _gathered(pieces):
-                        intake.count(len(piece), most)
-                        await together.give(piece)
+                await _each_in_its_thread(_gathered(intake.counted(pieces, most)), intake.calls)
                 return await asyncio.to_thread(intake.finish)
         except BadImage as error:
             raise BadRequest(str(error), code="bad-image") from error
@@ -105,12 +103,14 @@ class _Intake:
         self._inspector = Inspector(disk_format)
         self._md5, self._sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
         self._size = 0
-        self.calls: tuple[Callable[[bytes], object], ...] = (self._md5.update, self._sha512.update, self._write)
+        self.calls: Sequence[Callable[[bytes], object]] = (self._md5.update, self._sha512.update, self._write)
 
-    def count(self, size: int, most: int) -> None:
-        self._size += size
-        if self._size > most:
-            raise TooLarge(f"The image is larger than the {most} bytes that are left for it.", code="quota-exceeded")
+    async def counted(self, pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            self._size += len(piece)
+            if self._size > most:
+                raise TooLarge(f"The image is larger than the {most} bytes left for it.", code="quota-exceeded")
+            yield piece
 
     def _write(self, piece: bytes) -> None:
         self._inspector.feed(piece)
@@ -124,35 +124,42 @@ class _Intake:
         return Received(self._size, self._md5.hexdigest(), self._sha512.hexdigest(), inspected.virtual_size)
 
 
-class _Together:
-    """Every piece goes to all calls at once, each in a thread; the next piece waits until they are through with it."""
+async def _each_in_its_thread(pieces: AsyncIterator[Piece], calls: Sequence[Callable[[bytes], object]]) -> None:
+    """Every piece goes to all calls, each in a thread and in its own time; raises the first thing that goes wrong.
 
-    def __init__(self, calls: tuple[Callable[[bytes], object], ...]) -> None:
-        self._calls = calls
-        self._running: list[asyncio.Future[object]] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def give(self, piece: bytes) -> None:
-        await self._settle()
-        loop = asyncio.get_running_loop()
-        self._running = [loop.run_in_executor(None, call, piece) for call in self._calls]
-
-    async def __aexit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
-        # Also after a failure or when cancelled: the threads still write to the file that is closed next.
-        await self._settle()
-
-    async def _settle(self) -> None:
-        if self._running:
-            await asyncio.wait(self._running)
-        finished, self._running = self._running, []
-        for error in [future.exception() for future in finished]:
-            if error is not None:
-                raise error
+    Once this returns or raises, no thread is at work any more.
+    """
+    queues: list[asyncio.Queue[Piece | None]] = [asyncio.Queue(QUEUED) for _ in calls]
+    try:
+        async with asyncio.TaskGroup() as lines:
+            for call, queue in zip(calls, queues, strict=True):
+                lines.create_task(_line(call, queue))
+            async for piece in pieces:
+                for queue in queues:
+                    await queue.put(piece)
+            for queue in queues:
+                await queue.put(None)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
-async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _line(call: Callable[[bytes], object], queue: asyncio.Queue[Piece | None]) -> None:
+    loop = asyncio.get_running_loop()
+    while (piece := await queue.get()) is not None:
+        job = loop.run_in_executor(None, _each, call, piece)
+        try:
+            await asyncio.shield(job)
+        finally:
+            if not job.done():
+                await asyncio.wait([job])  # cancelled: but the thread still uses the file that is closed next
+
+
+def _each(call: Callable[[bytes], object], piece: Piece) -> None:
+    for part in piece:
+        call(part)
+
+
+async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
     """The same bytes in large pieces: what a socket gives is too small to be worth a change of threads."""
     waiting: list[bytes] = []
     size = 0
@@ -160,11 +167,10 @@ async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         waiting.append(piece)
         size += len(piece)
         if size >= PIECE_BYTES:
-            yield b"".join(waiting)
-            waiting.clear()
-            size = 0
+            yield waiting
+            waiting, size = [], 0
     if waiting:
-        yield b"".join(waiting)
+        yield waiting
 
 
 class _Blocks:

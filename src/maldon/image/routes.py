@@ -1,4 +1,7 @@
-"""The image API, v2: images and their bytes, tags, shares and schemas."""
+"""The image API, v2: images and their bytes, tags, shares and schemas.
+
+There is one store and so no /v2/info/stores, as in a Glance with one: clients would read and patch `stores` otherwise.
+"""
 
 from maldon.image.api import about, file, image, member, task
 from maldon.image.policies import image as image_policies
@@ -34,8 +37,6 @@ ROUTES: Routes = {
     },
     "/v2/schemas/{name}": {"GET": (about.schema, AUTHENTICATED)},
     "/v2/info/import": {"GET": (about.import_methods, AUTHENTICATED)},
-    "/v2/info/stores": {"GET": (about.stores, AUTHENTICATED)},
-    "/v2/info/stores/detail": {"GET": (about.stores_in_detail, "stores_info_detail")},
     "/v2/info/usage": {"GET": (about.usage, AUTHENTICATED)},
 }
 

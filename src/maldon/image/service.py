@@ -42,9 +42,8 @@ class Image(msgspec.Struct, frozen=True):
 
 async def get_image(session: Session, op: Op, image_id: str) -> Image:
     """The image. Raises NotFound when there is none, or none that the op's actor may see."""
-    found = await catalogue.find_whole(session, op, image_id)
-    columns = {name: getattr(found.row, name) for name in Image.__struct_fields__ if name != "properties"}
-    return Image(**columns, properties=dict(found.properties))
+    row, _ = await catalogue.find(session, op, image_id)
+    return Image(*(getattr(row, name) for name in Image.__struct_fields__))
 
 
 async def image_names(session: Session, ids: Iterable[str]) -> dict[str, str | None]:

@@ -68,7 +68,7 @@ async def bring(op: Op, upload: Upload, pieces: AsyncIterator[bytes], declared: 
     """All of an upload after `begin`: either the image has its bytes, or it waits for them again."""
     store = op.use(FileStore)
     try:
-        received = await store.receive(upload.file, _alive(op, upload, pieces), upload.disk_format, upload.most)
+        received = await _receive(op, upload, pieces)
         _check_size(received, declared)
         await store.publish(upload.file)
         await finish(op, upload, received)
@@ -85,23 +85,30 @@ def _check_size(received: Received, declared: int | None) -> None:
         raise BadRequest(f"{received.size} bytes came in, {declared} were announced.")
 
 
-async def _alive(op: Op, upload: Upload, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same pieces; renews the lease as they come. Raises CutOff when none comes for too long."""
+async def _receive(op: Op, upload: Upload, pieces: AsyncIterator[bytes]) -> Received:
+    """Have the store take the pieces. Raises CutOff when none comes for too long."""
+    stall_s = op.use(ImageSettings).stall_s
+    try:
+        async with asyncio.timeout(stall_s) as watch:
+            alive = _alive(op, upload, pieces, watch)
+            return await op.use(FileStore).receive(upload.file, alive, upload.disk_format, upload.most)
+    except TimeoutError as error:
+        raise CutOff(f"Nothing came in for {stall_s} seconds.") from error
+
+
+async def _alive(op: Op, upload: Upload, pieces: AsyncIterator[bytes], watch: asyncio.Timeout) -> AsyncIterator[bytes]:
+    """The same pieces; winds the watch and renews the lease as they come."""
     settings = op.use(ImageSettings)
+    loop = asyncio.get_running_loop()
     step = settings.upload_lease_s * SECOND // 4
     due = op.clock.now() + step
-    while True:
-        try:
-            async with asyncio.timeout(settings.stall_s):
-                piece = await anext(pieces, None)
-        except TimeoutError as error:
-            raise CutOff(f"Nothing came in for {settings.stall_s} seconds.") from error
-        if piece is None:
-            return
+    async for piece in pieces:
+        watch.reschedule(loop.time() + settings.stall_s)
         if op.clock.now() >= due:
             due = op.clock.now() + step
             await _renew(op, upload)
         yield piece
+    watch.reschedule(None)  # what is left is our own work
 
 
 async def _renew(op: Op, upload: Upload) -> None:

@@ -1,19 +1,17 @@
-"""What this image service is and has: versions, schemas, import methods, stores, usage."""
+"""What this image service is and has: versions, schemas, import methods, usage."""
 
 from sqlalchemy import func, select
 
 from maldon.image.models.image import images
 from maldon.image.settings import ImageSettings
 from maldon.image.uploads import UNFINISHED
-from maldon.image.views.image import STORE
 from maldon.image.views.schema import SCHEMAS
 from maldon.kernel.errors import NotFound
 from maldon.kernel.op import Op
 from maldon.web.request import Reply, Request, json
 
-# 2.10 and 2.11 are several stores, 2.14 is the cache of Glance's own hosts, from 2.16 on it is locations.
-VERSIONS = ("2.13", "2.12", "2.9", "2.8", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
-_STORE = {"id": STORE, "description": "Files of this cloud", "default": "true"}
+# 2.8, 2.10 and 2.11 are several stores, 2.14 is the cache of Glance's own hosts, from 2.16 on it is locations.
+VERSIONS = ("2.13", "2.12", "2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 
 
 async def choices(request: Request, op: Op) -> Reply:
@@ -43,17 +41,6 @@ async def import_methods(_request: Request, _op: Op) -> Reply:
     """GET /v2/info/import."""
     told = {"description": "Import methods available.", "type": "array", "value": ["glance-direct"]}
     return json({"import-methods": told})
-
-
-async def stores(_request: Request, _op: Op) -> Reply:
-    """GET /v2/info/stores."""
-    return json({"stores": [_STORE]})
-
-
-async def stores_in_detail(_request: Request, op: Op) -> Reply:
-    """GET /v2/info/stores/detail."""
-    op.may("stores_info_detail")
-    return json({"stores": [{**_STORE, "type": "file", "weight": 0, "properties": {}}]})
 
 
 async def usage(_request: Request, op: Op) -> Reply:

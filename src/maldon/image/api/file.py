@@ -8,8 +8,7 @@ import msgspec
 from maldon.image import catalogue, uploads
 from maldon.image.file_store import FileStore
 from maldon.image.schemas.image import Import
-from maldon.image.views.image import STORE
-from maldon.kernel.errors import BadRequest, CloudError, Conflict, Forbidden, UnsupportedMedia
+from maldon.kernel.errors import BadRequest, CloudError, Forbidden, UnsupportedMedia
 from maldon.kernel.op import Op
 from maldon.web.request import Reply, Request, empty, streamed, whole
 
@@ -58,8 +57,8 @@ async def take_in(request: Request, op: Op) -> Reply:
         op.may("modify_image", target)
         if wanted.method.name != "glance-direct":
             raise BadRequest(f"There is no import method {wanted.method.name!r} here; there is glance-direct.")
-        if foreign := set(wanted.stores or ()) - {STORE}:
-            raise Conflict(f"There is no store {min(foreign)!r}; there is {STORE!r}.")
+        if wanted.stores:
+            raise BadRequest("There is one store here, which has no name; leave out 'stores'.")
         kept: Any = msgspec.to_builtins(wanted)
         await uploads.take_staged(session, op, row, {name: value for name, value in kept.items() if value is not None})
     return empty(202)

@@ -6,12 +6,11 @@ from typing import Any
 import msgspec
 
 from maldon.image import catalogue, listing
-from maldon.image.catalogue import Whole
 from maldon.image.file_store import FileStore
 from maldon.image.plan.patch import V20, V21, BadPatch, Change, changes_of
 from maldon.image.schemas import image as schema
 from maldon.image.views import image as views
-from maldon.kernel.errors import BadRequest, Conflict, Forbidden, UnsupportedMedia
+from maldon.kernel.errors import BadRequest, Conflict, Forbidden, NotFound, UnsupportedMedia
 from maldon.kernel.op import Op, Session
 from maldon.web.paging import page_of
 from maldon.web.request import Reply, Request, decode, empty, json
@@ -37,12 +36,12 @@ async def create(request: Request, op: Op) -> Reply:
     _may_show_to_others(op, wanted, "private")
     async with op.db.begin() as session:
         image_id = await catalogue.add(session, op, image_id, msgspec.structs.asdict(wanted), kept)
-        made = await catalogue.find_whole(session, op, image_id)
+        made, _ = await catalogue.find(session, op, image_id)
     headers = (
         ("Location", f"{request.base}/v2/images/{image_id}"),
         ("OpenStack-image-import-methods", "glance-direct"),
     )
-    return json(_shown(made), 201, headers)
+    return json(views.image(made), 201, headers)
 
 
 async def index(request: Request, op: Op) -> Reply:
@@ -54,17 +53,15 @@ async def index(request: Request, op: Op) -> Reply:
     statement = listing.query_of(op.actor, request.query)
     async with op.db.read() as session:
         rows, more = await listing.page_of(session, statement, page)
-        kept, tagged = await catalogue.belongings(session, [row.id for row in rows])
-    shown = [views.image(row, kept.get(row.id, {}), tagged.get(row.id, ())) for row in rows]
-    return json(views.listed(shown, request.query, more=more))
+    return json(views.listed([views.image(row) for row in rows], request.query, more=more))
 
 
 async def show(request: Request, op: Op) -> Reply:
     """GET /v2/images/{id}."""
     async with op.db.read() as session:
-        found = await catalogue.find_whole(session, op, request.path["id"])
-    op.may("get_image", found.target)
-    return json(_shown(found))
+        row, target = await catalogue.find(session, op, request.path["id"])
+    op.may("get_image", target)
+    return json(views.image(row))
 
 
 async def update(request: Request, op: Op) -> Reply:
@@ -72,13 +69,8 @@ async def update(request: Request, op: Op) -> Reply:
     changes = await _changes(request)
     async with op.db.begin() as session:
         before = await _for_change(session, op, request)
-        op.may("modify_image", before.target)
-        values, kept = _changed(before, changes)
-        wanted, kept = schema.attributes(values), schema.properties(kept)
-        _may_change(op, before, wanted)
-        await catalogue.replace(session, op, before, msgspec.structs.asdict(wanted), kept)
-        after = await catalogue.find_whole(session, op, before.row.id)
-    return json(_shown(after))
+        after = await _replace(session, op, before, *_changed(before, changes))
+    return json(views.image(after))
 
 
 async def delete(request: Request, op: Op) -> Reply:
@@ -92,21 +84,24 @@ async def delete(request: Request, op: Op) -> Reply:
 
 async def add_tag(request: Request, op: Op) -> Reply:
     """PUT /v2/images/{id}/tags/{tag}."""
-    tag = request.path["tag"]
     async with op.db.begin() as session:
-        image = await _for_change(session, op, request)
-        op.may("modify_image", image.target)
-        schema.attributes({"tags": [*image.tags, tag]})
-        await catalogue.add_tag(session, op, image, tag)
+        row = await _for_change(session, op, request)
+        values, kept = _now(row)
+        values["tags"] = [*row.tags, request.path["tag"]]
+        await _replace(session, op, row, values, kept)
     return empty()
 
 
 async def remove_tag(request: Request, op: Op) -> Reply:
     """DELETE /v2/images/{id}/tags/{tag}."""
+    tag = request.path["tag"]
     async with op.db.begin() as session:
-        image = await _for_change(session, op, request)
-        op.may("modify_image", image.target)
-        await catalogue.remove_tag(session, op, image, request.path["tag"])
+        row = await _for_change(session, op, request)
+        if tag not in row.tags:
+            raise NotFound(f"Image {row.id} has no tag {tag!r}.")
+        values, kept = _now(row)
+        values["tags"] = [one for one in row.tags if one != tag]
+        await _replace(session, op, row, values, kept)
     return empty()
 
 
@@ -128,13 +123,20 @@ async def _move(request: Request, op: Op, rule: str, source: str, status: str) -
     return empty()
 
 
-def _shown(image: Whole) -> dict[str, Any]:
-    return views.image(image.row, image.properties, image.tags)
-
-
-async def _for_change(session: Session, op: Op, request: Request) -> Whole:
+async def _for_change(session: Session, op: Op, request: Request) -> Any:
     await catalogue.lock(session, request.path["id"])
-    return await catalogue.find_whole(session, op, request.path["id"])
+    row, target = await catalogue.find(session, op, request.path["id"])
+    op.may("modify_image", target)
+    return row
+
+
+async def _replace(session: Session, op: Op, before: Any, values: dict[str, Any], kept: dict[str, Any]) -> Any:
+    """Check what a client makes of an image, and make it so."""
+    wanted = schema.attributes(values)
+    _may_change(op, before, wanted)
+    await catalogue.replace(session, op, before, msgspec.structs.asdict(wanted), schema.properties(kept))
+    after, _ = await catalogue.find(session, op, before.id)
+    return after
 
 
 async def _changes(request: Request) -> list[Change]:
@@ -147,11 +149,14 @@ async def _changes(request: Request) -> list[Change]:
         raise BadRequest(str(error)) from error
 
 
-def _changed(before: Whole, changes: list[Change]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _now(row: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes and the properties as they are."""
+    return {name: getattr(row, name) for name in schema.SETTABLE}, dict(row.properties)
+
+
+def _changed(before: Any, changes: list[Change]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The attributes and the properties after the changes, not yet checked."""
-    values = {name: getattr(before.row, name) for name in schema.SETTABLE if name != "tags"}
-    values["tags"] = list(before.tags)
-    kept: dict[str, Any] = dict(before.properties)
+    values, kept = _now(before)
     for change in changes:
         schema.refuse_foreign(change.name)
         if change.name in schema.SETTABLE:
@@ -167,14 +172,14 @@ def _changed(before: Whole, changes: list[Change]) -> tuple[dict[str, Any], dict
     return values, kept
 
 
-def _may_change(op: Op, before: Whole, wanted: schema.Attributes) -> None:
+def _may_change(op: Op, before: Any, wanted: schema.Attributes) -> None:
     """What needs more than leave to change the image."""
     for name in _ONLY_WHILE_QUEUED:
-        if getattr(wanted, name) != getattr(before.row, name) and before.row.status != "queued":
+        if getattr(wanted, name) != getattr(before, name) and before.status != "queued":
             raise Forbidden(f"Attribute '{name}' can be only replaced for a queued image.")
-    if wanted.owner != before.row.owner:
+    if wanted.owner != before.owner:
         op.may("modify_image", catalogue.target_of(wanted.owner, wanted.visibility))
-    _may_show_to_others(op, wanted, before.row.visibility)
+    _may_show_to_others(op, wanted, before.visibility)
 
 
 def _may_show_to_others(op: Op, wanted: schema.Attributes, before: str) -> None:

@@ -1,11 +1,13 @@
-"""Images: the row is the image; properties and tags are rows of their own so that lists can be filtered by them.
+"""Images: the row is the image, whole, so that a list is one statement.
+
+Properties and tags are written down a second time, as rows of their own, for lists to be filtered by them.
 
 `file` names the bytes in the file store. It is set before the first byte is written: what no row names may be removed.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String
 
-from maldon.store.schema import Id, LongText, Name, Time, id_column, table
+from maldon.store.schema import Id, Json, LongText, Name, Time, id_column, table
 
 images = table(
     "image",
@@ -24,6 +26,8 @@ images = table(
     Column("virtual_size", BigInteger),
     Column("checksum", String(32)),
     Column("os_hash_value", String(128)),
+    Column("properties", Json, nullable=False),
+    Column("tags", Json, nullable=False),
     Column("file", Id, unique=True),
     Column("lease_until", Time, nullable=False),
     Column("created_at", Time, nullable=False),
@@ -33,14 +37,14 @@ images = table(
     Index("ix_image_status", "status"),
 )
 
-properties = table(
+property_index = table(
     "image_property",
     Column("image_id", Id, ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
     Column("name", Name, primary_key=True),
     Column("value", LongText),
 )
 
-tags = table(
+tag_index = table(
     "image_tag",
     Column("image_id", Id, ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
     Column("tag", Name, primary_key=True),

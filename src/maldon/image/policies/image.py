@@ -22,5 +22,4 @@ RULES = (
     Rule("communitize_image", _OWNER, "Let everybody use an image who knows its id."),
     Rule("deactivate", _OWNER, "Forbid downloads of an image."),
     Rule("reactivate", _OWNER, "Allow downloads of an image again."),
-    Rule("stores_info_detail", "role:admin", "See where images are kept."),
 )

@@ -69,7 +69,7 @@ def image_id(text: Any) -> str:
 def attributes(values: Mapping[str, Any]) -> Attributes:
     """The known attributes, checked. Raises BadRequest naming the field."""
     made = decode(msgspec.json.encode(values), Attributes)
-    made.tags = list(dict.fromkeys(made.tags))
+    made.tags = sorted(set(made.tags))
     _bounded(len(made.tags), "tags")
     if not all(made.tags):
         raise BadRequest("Invalid input for field/attribute tags. A tag must not be empty.")

@@ -1,4 +1,4 @@
-"""What a client may say of a share."""
+"""What a client may say of a share. Other words are let pass: openstacksdk sends back what it knows of the share."""
 
 from typing import Annotated, Literal
 
@@ -7,9 +7,9 @@ import msgspec
 Status = Literal["pending", "accepted", "rejected"]
 
 
-class NewMember(msgspec.Struct, forbid_unknown_fields=True):
+class NewMember(msgspec.Struct):
     member: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
-class MemberStatus(msgspec.Struct, forbid_unknown_fields=True):
+class MemberStatus(msgspec.Struct):
     status: Status

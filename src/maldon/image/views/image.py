@@ -1,47 +1,37 @@
 """An image as the API shows it: its attributes, and its properties beside them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from maldon.image.models.image import images
 from maldon.kernel.clock import seconds_text
 
-STORE = "file"
 _WITH_BYTES = frozenset({"active", "deactivated"})
+_WHOLE = {"os_hash_algo": "sha512"}
+_UNFINISHED = dict.fromkeys(("size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value"))
+_COLUMNS = tuple(column.name for column in images.columns)
 
 
-def image(row: Any, properties: Mapping[str, str | None], tags: Iterable[str]) -> dict[str, Any]:
+def image(row: Any) -> dict[str, Any]:
     """One image. What is known of staged or unfinished bytes is not told."""
-    place = f"/v2/images/{row.id}"
-    whole = row.status in _WITH_BYTES
-    shown: dict[str, Any] = {
-        **properties,
-        "id": row.id,
-        "name": row.name,
-        "status": row.status,
-        "visibility": row.visibility,
-        "owner": row.owner,
-        "disk_format": row.disk_format,
-        "container_format": row.container_format,
-        "size": row.size if whole else None,
-        "virtual_size": row.virtual_size if whole else None,
-        "checksum": row.checksum if whole else None,
-        "os_hash_algo": "sha512" if whole else None,
-        "os_hash_value": row.os_hash_value if whole else None,
-        "os_hidden": row.os_hidden,
-        "protected": row.protected,
-        "min_disk": row.min_disk,
-        "min_ram": row.min_ram,
-        "tags": list(tags),
-        "created_at": f"{seconds_text(row.created_at)}Z",
-        "updated_at": f"{seconds_text(row.updated_at)}Z",
+    # A row is a tuple in the order of its table; taken apart at once it costs a tenth of its names one by one.
+    values = dict(zip(_COLUMNS, row, strict=True))
+    del values["file"], values["lease_until"]
+    place = f"/v2/images/{values['id']}"
+    whole = values["status"] in _WITH_BYTES
+    told = _WHOLE if whole else _UNFINISHED
+    created, updated = values["created_at"], values["updated_at"]
+    return {
+        **values.pop("properties"),
+        **values,
+        **told,
+        "created_at": f"{seconds_text(created)}Z",
+        "updated_at": f"{seconds_text(updated)}Z",
         "self": place,
         "file": f"{place}/file",
         "schema": "/v2/schemas/image",
     }
-    if whole:
-        shown["stores"] = STORE
-    return shown
 
 
 def listed(shown: list[dict[str, Any]], query: Sequence[tuple[str, str]], *, more: bool) -> dict[str, Any]:

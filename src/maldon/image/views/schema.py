@@ -53,7 +53,6 @@ _IMAGE: dict[str, Any] = {
     "self": _ours(_text("An image self url")),
     "file": _ours(_text("An image file url")),
     "schema": _ours(_text("An image schema url")),
-    "stores": _ours(_text("Where the image is kept")),
     "kernel_id": _maybe("Id of the image that is the kernel of this one", pattern=_UUID, is_base=False),
     "ramdisk_id": _maybe("Id of the image that is the ramdisk of this one", pattern=_UUID, is_base=False),
     "architecture": _text("Operating system architecture", is_base=False),
