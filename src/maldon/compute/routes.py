@@ -29,6 +29,7 @@ _P = "os_compute_api:"
 
 SERVERS: Routes = {
     "/": {"GET": (version.index, PUBLIC)},
+    "/v2": {"GET": (version.show_past, PUBLIC)},
     "/v2.1": {"GET": (version.show, PUBLIC)},
     "/v2.1/servers": {
         "GET": (server.index, _P + "servers:index"),

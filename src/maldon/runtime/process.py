@@ -127,6 +127,7 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             settings.network,
             settings.placement,
             settings.compute,
+            settings.quota,
             image.FileStore(home / "images"),
         )
         kit = {type(thing): thing for thing in things}

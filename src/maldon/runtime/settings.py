@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maldon.agents.node.agent import NodeSettings
-from maldon.compute.settings import ComputeSettings
+from maldon.compute.settings import ComputeSettings, QuotaSettings
 from maldon.identity.settings import IdentitySettings
 from maldon.image.settings import ImageSettings
 from maldon.kernel.settings import BadSetting, load, option
@@ -58,6 +58,7 @@ class Settings:
     network: NetworkSettings
     placement: PlacementSettings
     compute: ComputeSettings
+    quota: QuotaSettings
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -69,6 +70,7 @@ SECTIONS: dict[str, type[Any]] = {
     "network": NetworkSettings,
     "placement": PlacementSettings,
     "compute": ComputeSettings,
+    "quota": QuotaSettings,
 }
 
 
