@@ -113,7 +113,7 @@ async def test_stop_start_and_reboot(made, host):
         await host.converge()
         assert await made.status(server_id) == status
     spec = host.desired[server_id].spec
-    assert (spec.power, spec.soft_boots, spec.hard_boots) == ("running", 1, 1)
+    assert (spec.power, spec.soft_boots, spec.hard_boots) == ("running", 1, 2)  # a start is a boot
     assert (await made.act(server_id, "os-start")).status == 409
     assert await made.census() == ONE
 

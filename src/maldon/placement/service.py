@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 
 from maldon.kernel.clock import SECOND
 from maldon.kernel.errors import Conflict, Duplicate, Forbidden, NotFound, Stale
@@ -24,6 +24,7 @@ from maldon.ports.agent import HostReport
 __all__ = [
     "Host",
     "NoValidHost",
+    "Place",
     "PlacementSettings",
     "Wanted",
     "audit",
@@ -58,7 +59,6 @@ class Host:
     enabled: bool
     disabled_reason: str | None
     forced_down: bool
-    alive: bool
     last_seen: int
     created_at: int
     updated_at: int
@@ -76,36 +76,50 @@ class Host:
     used_disk_gb: int
     claims: int
     generation: int
+    alive: bool
 
     def promised(self, settings: PlacementSettings) -> tuple[int, int, int]:
         """The virtual CPUs, MiB of memory and GiB of disk that the host may promise in all."""
-        return (
-            int(self.vcpus * settings.cpu_ratio),
-            max(0, int((self.memory_mb - settings.reserved_memory_mb) * settings.memory_ratio)),
-            int(self.disk_gb * settings.disk_ratio),
-        )
+        return _promised(settings, self.vcpus, self.memory_mb, self.disk_gb)
 
 
-def _host(row: Any, op: Op) -> Host:
-    silent = op.use(PlacementSettings).silent_after_s * SECOND
-    values = {name: row._mapping[name] for name in _FIELDS}  # noqa: SLF001 - SQLAlchemy's public name
-    return Host(alive=not row.forced_down and row.last_seen >= op.clock.now() - silent, **values)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a claim is."""
+
+    id: str
+    name: str
+    availability_zone: str
 
 
-_FIELDS = tuple(name for name in Host.__dataclass_fields__ if name != "alive")
+_COLUMNS = tuple(table.c[name] for name in Host.__dataclass_fields__ if name != "alive")
+
+
+def _promised(settings: PlacementSettings, vcpus: int, memory_mb: int, disk_gb: int) -> tuple[int, int, int]:
+    return (
+        int(vcpus * settings.cpu_ratio),
+        max(0, int((memory_mb - settings.reserved_memory_mb) * settings.memory_ratio)),
+        int(disk_gb * settings.disk_ratio),
+    )
+
+
+def _alive(op: Op) -> ColumnElement[bool]:
+    """Whether the host is not given up and its last report is young enough."""
+    since = op.clock.now() - op.use(PlacementSettings).silent_after_s * SECOND
+    return and_(table.c.forced_down.is_(False), table.c.last_seen >= since)
 
 
 async def hosts(session: Session, op: Op) -> list[Host]:
     """Every host, by name."""
-    return [_host(row, op) for row in await session.all(select(table).order_by(table.c.name))]
+    return [Host(*row) for row in await session.all(select(*_COLUMNS, _alive(op)).order_by(table.c.name))]
 
 
 async def get_host(session: Session, op: Op, host_id: str) -> Host:
     """One host by id. Raises NotFound."""
-    row = await session.first(select(table).where(table.c.id == host_id))
+    row = await session.first(select(*_COLUMNS, _alive(op)).where(table.c.id == host_id))
     if row is None:
         raise NotFound(f"Host {host_id} could not be found.")
-    return _host(row, op)
+    return Host(*row)
 
 
 async def is_forced_down(session: Session, name: str) -> bool:
@@ -169,40 +183,38 @@ async def set_host(session: Session, op: Op, host_id: str, **changes: Any) -> Ho
     return await get_host(session, op, host_id)
 
 
-async def claim(session: Session, op: Op, consumer: str, wanted: Wanted, random: Random = _RANDOM) -> Host:
+async def claim(session: Session, op: Op, consumer: str, wanted: Wanted, random: Random = _RANDOM) -> Place:
     """A host with room for `wanted`, and the room taken; a consumer that has a claim gets the same host again.
 
     Raises NoValidHost with a trace of who failed what, Stale when others were quicker.
     """
-    known = await hosts(session, op)
+    known = await rooms(session, op)
     held = await session.scalar(select(claims.c.host_id).where(claims.c.consumer == consumer))
     if held is not None:
-        return next(host for host in known if host.id == held)
-    settings = op.use(PlacementSettings)
-    fit, trace = choose([_room(host, settings) for host in known], wanted, random)
+        return next(_place(room) for room in known if room.id == held)
+    fit, trace = choose(known, wanted, random)
     if not fit:
         raise NoValidHost(f"No valid host was found. {trace}")
     for room in fit[:CANDIDATES]:
         if await _take(session, op, room, consumer, wanted):
-            return next(host for host in known if host.id == room.id)
+            return _place(room)
     raise Stale("Others took the room on the hosts that had some; please try again.")
 
 
-def _room(host: Host, settings: PlacementSettings) -> Room:
-    vcpus, memory_mb, disk_gb = host.promised(settings)
-    return Room(
-        id=host.id,
-        name=host.name,
-        availability_zone=host.availability_zone,
-        enabled=host.enabled,
-        alive=host.alive,
-        vcpus=vcpus,
-        memory_mb=memory_mb,
-        disk_gb=disk_gb,
-        used_vcpus=host.used_vcpus,
-        used_memory_mb=host.used_memory_mb,
-        used_disk_gb=host.used_disk_gb,
-    )
+def _place(room: Room) -> Place:
+    return Place(room.id, room.name, room.availability_zone)
+
+
+async def rooms(session: Session, op: Op) -> list[Room]:
+    """Every host as the planner sees it."""
+    settings, c = op.use(PlacementSettings), table.c
+    used = (c.used_vcpus, c.used_memory_mb, c.used_disk_gb)
+    has = (c.vcpus, c.memory_mb, c.disk_gb)
+    rows = await session.all(select(c.id, c.name, c.availability_zone, c.enabled, _alive(op), *used, *has))
+    return [
+        Room(host, name, zone, enabled, alive, *_promised(settings, *capacity), vcpus, memory_mb, disk_gb)
+        for host, name, zone, enabled, alive, vcpus, memory_mb, disk_gb, *capacity in rows
+    ]
 
 
 async def _take(session: Session, op: Op, room: Room, consumer: str, wanted: Wanted) -> bool:

@@ -12,7 +12,7 @@ from maldon.compute.verbs.action import delete_server
 from maldon.compute.verbs.birth import create_servers
 from maldon.compute.verbs.guest import change_details
 from maldon.compute.verbs.nics import Net, nets_of
-from maldon.compute.verbs.server import change_server, find_server, tags_of
+from maldon.compute.verbs.server import change_server, find_server, seen_columns, tags_of
 from maldon.compute.views.server import Beside, Shape, brief, created
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op, Session
@@ -27,8 +27,12 @@ MOST = 1000
 
 def shape(request: Request, op: Op) -> Shape:
     """How this request's asker sees servers."""
-    operator = op.can("os_compute_api:os-extended-server-attributes", {})
-    return Shape(op.version, request.base, operator=operator)
+    return Shape(op.version, request.base, operator=is_operator(op))
+
+
+def is_operator(op: Op) -> bool:
+    """Whether the asker sees hosts and what else is for operators."""
+    return op.can("os_compute_api:os-extended-server-attributes", {})
 
 
 async def beside(session: Session, op: Op, rows: Sequence[Any]) -> dict[str, Beside]:
@@ -85,20 +89,21 @@ async def _page(request: Request, op: Op, rule: str, *, whole: bool = False) -> 
     op.may(rule)
     filters = listing.usable(request, op)
     everybody = _all_projects(request, op, rule, filters)
-    statement = listing.matching(filters, op.version)
+    columns = seen_columns(operator=is_operator(op)) if whole else [servers.c.id, servers.c.name, servers.c.host]
+    statement = listing.matching(filters, op.version, columns)
     if not everybody:
         statement = statement.where(servers.c.project_id == op.actor.project_id)
     page = page_of(
         request, (*listing.SORTABLE.values(),), (("created_at", "desc"),), most=MOST, aliases=listing.SORTABLE
     )
     page = Page(page.limit, page.marker, (*page.sort, ("id", page.sort[-1][1])), page.reverse)
-    columns = [(servers.c[name], direction) for name, direction in page.sort]
+    order = [(servers.c[name], direction) for name, direction in page.sort]
     by_address = "ip" in filters or "ip6" in filters
     limit = page.limit if page.limit is not None else MOST
     wider = Page(None if by_address else limit + 1, page.marker, page.sort)
     async with op.db.read() as session:
         unknown = BadRequest(f"marker [{(page.marker or '')[:64]}] not found")
-        rows = await fetch(session, statement, wider, columns, unknown)
+        rows = await fetch(session, statement, wider, order, unknown)
         if by_address:
             nets = await nets_of(session, [row.id for row in rows])
             rows = [row for row in rows if listing.address_matches(nets.get(row.id, _NOBODY).addresses, filters)]
@@ -135,7 +140,8 @@ async def create(request: Request, op: Op) -> Reply:
 
 async def show(request: Request, op: Op) -> Reply:
     async with op.db.read() as session:
-        server = await find_server(session, op, request.path["id"], "os_compute_api:servers:show")
+        columns = seen_columns(operator=is_operator(op))
+        server = await find_server(session, op, request.path["id"], "os_compute_api:servers:show", columns=columns)
         there = await beside(session, op, [server])
     return json({"server": shape(request, op).one(server, there[server.id])})
 

@@ -33,7 +33,9 @@ def judge(wanted: GuestSpec | None, revision: int, report: ObservedGuest) -> Ver
         return Verdict("failed")
     if report.power not in {"running", "stopped"}:
         return Verdict("nothing")
-    if report.hard_boots < wanted.hard_boots or report.soft_boots < wanted.soft_boots:
+    if wanted.power == "running" and (
+        report.hard_boots < wanted.hard_boots or report.soft_boots < wanted.soft_boots
+    ):  # the boot is still to come; a guest that is to be off boots no more
         return Verdict("nothing")
     state = State.ACTIVE if report.power == "running" else State.STOPPED
     if report.power == wanted.power:

@@ -90,7 +90,7 @@ def details_for(server: Any, nics: list[Nic]) -> MetadataSpec:
         availability_zone=server.availability_zone or "",
         launch_index=server.launch_index,
         reservation_id=server.reservation_id,
-        instance_type=server.flavor["name"],
+        instance_type=server.flavor["original_name"],
         image_ref=server.image_id or "",
         keys=((server.key_name, server.key_data),) if server.key_name else (),
         properties=server.properties,

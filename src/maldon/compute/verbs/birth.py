@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 from sqlalchemy import select
 
@@ -22,6 +21,7 @@ from maldon.compute.verbs.keypair import get_keypair
 from maldon.compute.verbs.nics import check_nics, groups_named
 from maldon.compute.verbs.quota_set import quota_limits
 from maldon.compute.verbs.server import LIVE_ROW, room_for, write_servers
+from maldon.compute.views.server import embedded
 from maldon.image import service as image_room
 from maldon.kernel.errors import BadRequest, Forbidden, NotFound, NotOffered, QuotaExceeded
 from maldon.kernel.ids import is_uuid, new_id
@@ -215,7 +215,7 @@ def _common(op: Op, wanted: ServerWanted, flavor: Flavor, image: Any, key: Any) 
         "power": "none",
         "locked": False,
         "flavor_id": flavor.id,
-        "flavor": msgspec.to_builtins(flavor),
+        "flavor": embedded(flavor),
         "vcpus": flavor.vcpus,
         "memory_mb": flavor.memory_mb,
         "disk_gb": flavor.disk_gb,

@@ -7,7 +7,7 @@ other one becomes the nearest LIKE, so that no expression of a user runs in the 
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select
@@ -105,9 +105,9 @@ def usable(request: Request, op: Op) -> dict[str, str]:
     return found
 
 
-def matching(filters: Mapping[str, str], version: Version) -> Select[Any]:
+def matching(filters: Mapping[str, str], version: Version, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
     """The servers that the filters leave, of all projects. Raises BadRequest."""
-    statement = select(servers)
+    statement = select(*columns)
     since = filters.get("changes-since")
     if since is not None:
         statement = statement.where(servers.c.updated_at >= _time(since, "changes-since"))

@@ -1,10 +1,10 @@
 """Servers within a transaction: found, counted, moved from state to state, changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, Text, func, insert, select, type_coerce, update
 
 from maldon.compute.models.server import server_tags, servers
 from maldon.compute.plan.states import State, Task, sources
@@ -15,6 +15,8 @@ from maldon.work.models import operations
 from maldon.work.sagas import LIVE, Fault
 
 LIVE_ROW = servers.c.deleted_at.is_(None)
+_UNSEEN = frozenset({"image", "key_data", "admin_pass", "user_data"})
+_AS_TEXT = frozenset({"properties", "flavor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,29 @@ def target(server: Any) -> dict[str, Any]:
     return {"project_id": server.project_id, "tenant_id": server.project_id, "user_id": server.user_id}
 
 
-async def find_server(session: Session, op: Op, server_id: str, rule: str, *, deleted: bool = False) -> Any:
+async def find_server(
+    session: Session,
+    op: Op,
+    server_id: str,
+    rule: str,
+    *,
+    deleted: bool = False,
+    columns: Sequence[ColumnElement[Any]] = (*servers.c,),
+) -> Any:
     """The server, if the asker may do `rule` to it. Raises NotFound when it is none of the asker's, else Forbidden."""
-    statement = select(servers).where(servers.c.id == server_id)
+    statement = select(*columns).where(servers.c.id == server_id)
     server = await session.first(statement if deleted else statement.where(LIVE_ROW))
     if server is None or not op.can("os_compute_api:servers:show", target(server)):
         raise NotFound(f"Instance {server_id} could not be found.")
     op.may(rule, target(server))
     return server
+
+
+def seen_columns(*, operator: bool) -> list[ColumnElement[Any]]:
+    """What views show of a server. Documents that are shown as they are stored come as text, not taken apart."""
+    wanted = [column for column in servers.c if column.name not in _UNSEEN]
+    wanted += [servers.c.user_data] if operator else []
+    return [type_coerce(c, Text).label(c.name) if c.name in _AS_TEXT else c for c in wanted]
 
 
 async def find_idle(session: Session, op: Op, server_id: str, rule: str, doing: str) -> Any:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from hashlib import sha224
 from typing import Any
 
+import msgspec
+
 from maldon.compute.plan.states import POWER, STATUSES
 from maldon.compute.views.links import bookmark, links
 from maldon.kernel.clock import micros_text, seconds_text
@@ -45,6 +47,24 @@ def brief(server: Any, base: str) -> dict[str, Any]:
     return {"id": server.id, "name": server.name, "links": links(base, "servers", server.id)}
 
 
+def document(value: Any) -> Any:
+    """A stored document: text goes into the answer as it is."""
+    return msgspec.Raw(value.encode()) if isinstance(value, str) else value
+
+
+def embedded(flavor: Any) -> dict[str, Any]:
+    """A flavor as servers show it since 2.47, and as they store it."""
+    return {
+        "original_name": flavor.name,
+        "vcpus": flavor.vcpus,
+        "ram": flavor.memory_mb,
+        "disk": flavor.disk_gb,
+        "ephemeral": flavor.ephemeral_gb,
+        "swap": flavor.swap_mb,
+        "extra_specs": flavor.extra_specs,
+    }
+
+
 def bare(addresses: Addresses) -> dict[str, list[dict[str, Any]]]:
     """Addresses without their kind and MAC."""
     return {
@@ -69,7 +89,7 @@ class Shape:
             "status": status,
             "tenant_id": server.project_id,
             "user_id": server.user_id,
-            "metadata": server.properties,
+            "metadata": document(server.properties),
             "hostId": host_token(server.project_id, server.host),
             "image": self._image(server.image_id),
             "flavor": self._flavor(server),
@@ -161,19 +181,10 @@ class Shape:
             return ""
         return {"id": image_id, "links": bookmark(self._base, "images", image_id)}
 
-    def _flavor(self, server: Any) -> dict[str, Any]:
+    def _flavor(self, server: Any) -> Any:
         if self._version < (2, 47):
             return {"id": server.flavor_id, "links": bookmark(self._base, "flavors", server.flavor_id)}
-        flavor = server.flavor
-        shown = {
-            "original_name": flavor["name"],
-            "vcpus": flavor["vcpus"],
-            "ram": flavor["memory_mb"],
-            "disk": flavor["disk_gb"],
-            "ephemeral": flavor["ephemeral_gb"],
-            "swap": flavor["swap_mb"],
-        }
-        return shown | {"extra_specs": flavor["extra_specs"]}
+        return document(server.flavor)
 
     def _fault(self, fault: Mapping[str, Any]) -> dict[str, Any]:
         shown = {

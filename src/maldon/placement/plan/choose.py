@@ -92,7 +92,9 @@ def trace(total: int, failed: Counter[str]) -> str:
     """Say how many hosts failed what: "3 hosts: 2 have too little memory (64 MB wanted), 1 is disabled."."""
     if not total:
         return "There are no hosts."
-    counts = ", ".join(f"{n} {why if n == 1 else _plural(why)}" for why, n in failed.most_common())
+    counts = ", ".join(
+        f"{n} {why if n == 1 else _plural(why)}" for why, n in sorted(failed.items(), key=lambda f: (-f[1], f[0]))
+    )
     return f"{total} host{'s' * (total != 1)}: {counts}."
 
 
