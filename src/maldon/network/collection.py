@@ -3,14 +3,31 @@
 Every attribute is a filter (repeated: any of the values), `fields` narrows what is told, `sort_key`, `limit` and
 `marker` page by key with links. What the asker may not see does not exist: `visible` is part of every WHERE. Who may
 see everything is asked of the policy itself: whoever may read what belongs to nobody.
+
+Building an SQL statement costs more than running it, so the usual ones are built once, with parameters.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Column, ColumnElement, Select, Table, Text, and_, func, literal, not_, or_, select, type_coerce
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    type_coerce,
+)
 
 from maldon.kernel.errors import NotFound
 from maldon.kernel.op import Op, Session
@@ -25,18 +42,22 @@ _NOBODYS = {"project_id": "", "tenant_id": "", "network:project_id": ""}
 _PAGING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir", "sort"})
 
 Where = ColumnElement[bool]
+ASKER: ColumnElement[Any] = bindparam("asker")
 Filter = Callable[[Op, Sequence[str]], Where]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Collection:
-    """One noun: "network", "networks", its exception name, its table, who sees what, how it looks."""
+    """One noun: "network", "networks", its exception name, its table, who sees what, how it looks.
+
+    `visible` says it with ASKER for the asking project.
+    """
 
     one: str
     many: str
     kind: str
     table: Table
-    visible: Callable[[Op], Where]
+    visible: Where
     shape: Callable[[Session, Op, Sequence[Any]], Awaitable[list[dict[str, Any]]]]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -56,9 +77,19 @@ def sees_all(op: Op, collection: Collection) -> bool:
     return op.can(f"get_{collection.one}", _NOBODYS)
 
 
-def scope(op: Op, collection: Collection) -> tuple[Where, ...]:
-    """What the asker may see, as conditions."""
-    return () if sees_all(op, collection) else (collection.visible(op),)
+@cache
+def _rows(collection: Collection, *, every: bool) -> Select[Any]:
+    """What may be seen of the collection, in the usual order."""
+    statement = select(collection.table).order_by(collection.table.c.id)
+    return statement if every else statement.where(collection.visible)
+
+
+@cache
+def _row(collection: Collection, *, every: bool, lock: bool) -> Select[Any]:
+    """One row, if it may be seen."""
+    statement = select(collection.table).where(collection.table.c.id == bindparam("wanted"))
+    statement = statement if every else statement.where(collection.visible)
+    return statement.with_for_update() if lock else statement
 
 
 async def index(collection: Collection, request: Request, op: Op) -> Reply:
@@ -66,11 +97,15 @@ async def index(collection: Collection, request: Request, op: Op) -> Reply:
     op.may(f"get_{collection.one}")
     page = _page(collection, request)
     conditions = _conditions(collection, request, op)
-    statement = select(collection.table).where(*conditions, *scope(op, collection))
-    columns = [(collection.column(name), direction) for name, direction in page.sort]
-    columns.append((collection.table.c.id, "asc"))
+    statement, asker = _rows(collection, every=sees_all(op, collection)), {"asker": op.actor.project_id}
     async with op.db.read() as session:
-        rows = await fetch(session, statement, page, columns, collection.absent(page.marker or ""))  # type: ignore[arg-type]
+        if conditions or page != Page():
+            chosen = statement.where(*conditions).order_by(None).params(asker)
+            columns = [(collection.column(name), direction) for name, direction in page.sort]
+            columns.append((collection.table.c.id, "asc"))
+            rows = await fetch(session, chosen, page, columns, collection.absent(page.marker or ""))  # type: ignore[arg-type]
+        else:
+            rows = await session.all(statement, asker)
         items = await collection.shape(session, op, rows)
     body: dict[str, Any] = {collection.many: narrowed(items, request.params("fields"))}
     if page.limit is not None and rows:
@@ -89,8 +124,8 @@ async def show(collection: Collection, request: Request, op: Op) -> Reply:
 
 async def find(session: Session, op: Op, collection: Collection, item_id: str, *, lock: bool = False) -> Any:
     """The row, as far as the asker may see it. Raises NotFound."""
-    statement = select(collection.table).where(collection.table.c.id == item_id, *scope(op, collection))
-    row = await session.first(statement.with_for_update() if lock else statement)
+    statement = _row(collection, every=sees_all(op, collection), lock=lock)
+    row = await session.first(statement, {"wanted": item_id, "asker": op.actor.project_id})
     if row is None:
         raise collection.absent(item_id)
     return row
@@ -190,12 +225,17 @@ _TAGS: dict[str, Callable[[ColumnElement[Any], list[str]], Where]] = {
 }
 
 
-async def children(
-    session: Session, statement: Select[Any], parent: Column[Any], ids: Sequence[str]
-) -> dict[str, list[Any]]:
-    """The rows that belong to these parents, by parent: one statement for a page, a few for a very long list."""
-    found: dict[str, list[Any]] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        for row in await session.all(statement.where(parent.in_(ids[start : start + _AT_ONCE]))):
-            found.setdefault(getattr(row, parent.key), []).append(row)
-    return found
+class Below:
+    """The rows that belong to given parents: one statement for a page, a few for a very long list."""
+
+    def __init__(self, statement: Select[Any], parent: Column[Any]) -> None:
+        self._statement = statement.where(parent.in_(bindparam("parents", expanding=True)))
+        self._key = parent.key
+
+    async def of(self, session: Session, parents: Sequence[str]) -> dict[str, list[Any]]:
+        """The rows by parent."""
+        found: dict[str, list[Any]] = {}
+        for start in range(0, len(parents), _AT_ONCE):
+            for row in await session.all(self._statement, {"parents": parents[start : start + _AT_ONCE]}):
+                found.setdefault(getattr(row, self._key), []).append(row)
+        return found

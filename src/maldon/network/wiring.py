@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import children
+from maldon.network.collection import Below
 from maldon.network.models.network import networks
 from maldon.network.models.port import fixed_ips, port_groups, ports
 from maldon.network.models.router import floating_ips, routers
@@ -23,6 +23,7 @@ from maldon.network.models.subnet import subnets
 from maldon.network.plan.rules import number_of
 from maldon.network.verbs.carriers import ROUTER_OWNERS, carriers
 from maldon.network.verbs.dhcp import DHCP_OWNER
+from maldon.network.views.port import FIXED_IPS, GROUPS
 from maldon.placement import service as placement
 from maldon.ports.switch import (
     DhcpSpec,
@@ -59,6 +60,27 @@ class _Read:
     peers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+_PORTS = select(ports).where(ports.c.host == bindparam("here")).order_by(ports.c.id)
+_ROUTERS = select(routers).where(routers.c.host == bindparam("here")).order_by(routers.c.id)
+_LEGS = Below(select(ports).where(ports.c.device_owner.in_(ROUTER_OWNERS)).order_by(ports.c.id), ports.c.device_id)
+_FLOATING = Below(select(floating_ips).order_by(floating_ips.c.floating_ip_address), floating_ips.c.router_id)
+_NETWORKS = Below(select(networks).order_by(networks.c.id), networks.c.id)
+_SUBNETS = Below(select(subnets).order_by(subnets.c.created_at, subnets.c.id), subnets.c.network_id)
+_RULES = Below(select(rules).order_by(rules.c.fingerprint), rules.c.security_group_id)
+_MEMBERS = Below(
+    select(port_groups.c.group_id, fixed_ips.c.ip_address).join(
+        fixed_ips, fixed_ips.c.port_id == port_groups.c.port_id
+    ),
+    port_groups.c.group_id,
+)
+_ALLOWED = Below(
+    select(port_groups.c.group_id, ports.c.address_pairs)
+    .join(ports, ports.c.id == port_groups.c.port_id)
+    .where(ports.c.address_pairs != []),
+    port_groups.c.group_id,
+)
+
+
 async def wiring(session: Session, op: Op, host_name: str) -> Wiring:
     """Everything the host must carry."""
     read = await _read(session, op, host_name)
@@ -72,30 +94,25 @@ async def wiring(session: Session, op: Op, host_name: str) -> Wiring:
 
 async def _read(session: Session, op: Op, host: str) -> _Read:
     read = _Read()
-    for row in await session.all(select(ports).where(ports.c.host == host).order_by(ports.c.id)):
+    for row in await session.all(_PORTS, {"here": host}):
         if row.device_owner == DHCP_OWNER:
             read.dhcp[row.network_id] = row
         else:
             read.guests.append(row)
-    read.routers = await session.all(select(routers).where(routers.c.host == host).order_by(routers.c.id))
+    read.routers = await session.all(_ROUTERS, {"here": host})
     router_ids = [row.id for row in read.routers]
     if router_ids:
-        legs = select(ports).where(ports.c.device_owner.in_(ROUTER_OWNERS)).order_by(ports.c.id)
-        read.legs = await children(session, legs, ports.c.device_id, router_ids)
-        leading = select(floating_ips).order_by(floating_ips.c.floating_ip_address)
-        read.floating = await children(session, leading, floating_ips.c.router_id, router_ids)
+        read.legs = await _LEGS.of(session, router_ids)
+        read.floating = await _FLOATING.of(session, router_ids)
     all_legs = [leg for some in read.legs.values() for leg in some]
     carried = {row.network_id for row in (*read.guests, *all_legs, *read.dhcp.values())}
     if not carried:
         return read
-    read.networks = await session.all(select(networks).where(networks.c.id.in_(carried)).order_by(networks.c.id))
-    read.subnets = await children(
-        session, select(subnets).order_by(subnets.c.created_at, subnets.c.id), subnets.c.network_id, sorted(carried)
-    )
+    read.networks = [row for some in (await _NETWORKS.of(session, sorted(carried))).values() for row in some]
+    read.subnets = await _SUBNETS.of(session, sorted(carried))
     read.cidrs = {s.id: s for some in read.subnets.values() for s in some}
     ids = [row.id for row in (*read.guests, *all_legs, *read.dhcp.values())]
-    in_order = select(fixed_ips).order_by(fixed_ips.c.position, fixed_ips.c.ip_address)
-    read.fixed = await children(session, in_order, fixed_ips.c.port_id, ids)
+    read.fixed = await FIXED_IPS.of(session, ids)
     await _read_peers(session, op, host, read)
     await _read_groups(session, read)
     return read
@@ -114,12 +131,12 @@ async def _read_groups(session: Session, read: _Read) -> None:
     secured = [row.id for row in read.guests if row.port_security_enabled]
     if not secured:
         return
-    rows = await children(session, select(port_groups).order_by(port_groups.c.group_id), port_groups.c.port_id, secured)
+    rows = await GROUPS.of(session, secured)
     read.groups = {port_id: tuple(g.group_id for g in some) for port_id, some in rows.items()}
     used = sorted({group for some in read.groups.values() for group in some})
     if not used:
         return
-    read.rules = await children(session, select(rules).order_by(rules.c.fingerprint), rules.c.security_group_id, used)
+    read.rules = await _RULES.of(session, used)
     named = {rule.remote_group_id for some in read.rules.values() for rule in some if rule.remote_group_id}
     read.members = await _members(session, named)
     for group in used:
@@ -131,20 +148,11 @@ async def _members(session: Session, group_ids: Collection[str]) -> dict[str, se
     found: dict[str, set[str]] = {group: set() for group in group_ids}
     if not group_ids:
         return found
-    given = (
-        select(port_groups.c.group_id, fixed_ips.c.ip_address)
-        .join(fixed_ips, fixed_ips.c.port_id == port_groups.c.port_id)
-        .where(port_groups.c.group_id.in_(group_ids))
-    )
-    for group, text in await session.all(given):
-        found[group].add(text)
-    allowed = (
-        select(port_groups.c.group_id, ports.c.address_pairs)
-        .join(ports, ports.c.id == port_groups.c.port_id)
-        .where(port_groups.c.group_id.in_(group_ids), ports.c.address_pairs != [])
-    )
-    for group, pairs in await session.all(allowed):
-        found[group].update(pair["ip_address"] for pair in pairs)
+    wanted = sorted(group_ids)
+    for group, some in (await _MEMBERS.of(session, wanted)).items():
+        found[group].update(row.ip_address for row in some)
+    for group, some in (await _ALLOWED.of(session, wanted)).items():
+        found[group].update(pair["ip_address"] for row in some for pair in row.address_pairs)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import children, find, narrowed
+from maldon.network.collection import Below, find, narrowed
 from maldon.network.models.network import networks
 from maldon.network.models.port import fixed_ips
 from maldon.network.models.subnet import subnets
@@ -14,13 +14,17 @@ from maldon.network.plan.addresses import size
 from maldon.network.views.network import NETWORKS
 from maldon.web.request import Reply, Request, json
 
+SUBNETS = Below(select(subnets).order_by(subnets.c.created_at), subnets.c.network_id)
+_USED = Below(
+    select(fixed_ips.c.subnet_id, func.count().label("n")).group_by(fixed_ips.c.subnet_id), fixed_ips.c.subnet_id
+)
+
 
 async def _figures(session: Session, rows: Sequence[Any], versions: Sequence[str]) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
-    below = await children(session, select(subnets).order_by(subnets.c.created_at), subnets.c.network_id, ids)
+    below = await SUBNETS.of(session, ids)
     subnet_ids = [s.id for some in below.values() for s in some]
-    counting = select(fixed_ips.c.subnet_id, func.count().label("n")).group_by(fixed_ips.c.subnet_id)
-    used = {k: v[0].n for k, v in (await children(session, counting, fixed_ips.c.subnet_id, subnet_ids)).items()}
+    used = {subnet: counted.n for subnet, (counted,) in (await _USED.of(session, subnet_ids)).items()}
     figures = []
     for row in rows:
         there = [s for s in below.get(row.id, ()) if not versions or str(s.ip_version) in versions]

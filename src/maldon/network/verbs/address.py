@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 from random import Random
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from maldon.kernel.errors import BadRequest, Conflict, Duplicate, Stale
 from maldon.kernel.op import Session
@@ -22,6 +22,12 @@ from maldon.network.schemas.body import address as checked_address
 
 GUESSES = 8
 RANDOM = Random()
+_SUBNETS = (
+    select(subnets).where(subnets.c.network_id == bindparam("network")).order_by(subnets.c.created_at, subnets.c.id)
+)
+_USED = select(fixed_ips.c.ip_address).where(fixed_ips.c.subnet_id == bindparam("subnet"))
+_TAKEN = _USED.where(fixed_ips.c.ip_address.in_(bindparam("tries", expanding=True)))
+_GIVE = insert(fixed_ips)
 AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 
 
@@ -41,9 +47,7 @@ def gives_itself(subnet: Any) -> bool:
 
 async def subnets_of(session: Session, network_id: str) -> list[Any]:
     """The network's subnets, the oldest first."""
-    return await session.all(
-        select(subnets).where(subnets.c.network_id == network_id).order_by(subnets.c.created_at, subnets.c.id)
-    )
+    return await session.all(_SUBNETS, {"network": network_id})
 
 
 async def places_for(
@@ -134,13 +138,12 @@ async def free_place(session: Session, network_id: str, candidates: Sequence[Any
     """A free address of the first subnet that has one. Raises Conflict when all are full."""
     for subnet in candidates:
         tries = guesses(subnet.pools, subnet.ip_version, RANDOM, GUESSES)
-        here = fixed_ips.c.subnet_id == subnet.id
-        known = await session.all(select(fixed_ips.c.ip_address).where(here, fixed_ips.c.ip_address.in_(tries)))
+        known = await session.all(_TAKEN, {"subnet": subnet.id, "tries": tries})
         taken = {row.ip_address for row in known}
         for guess in tries:
             if guess not in taken:
                 return Place(subnet.id, guess)
-        used = {row.ip_address for row in await session.all(select(fixed_ips.c.ip_address).where(here))}
+        used = {row.ip_address for row in await session.all(_USED, {"subnet": subnet.id})}
         for free in lowest_free(subnet.pools, subnet.ip_version, used):
             return Place(subnet.id, free)
     raise Conflict(f"No more IP addresses available on network {network_id}.", kind="IpAddressGenerationFailure")
@@ -155,6 +158,6 @@ async def write_places(session: Session, port_id: str, places: Iterable[Place], 
     if not rows:
         return
     try:
-        await session.run(insert(fixed_ips), rows)
+        await session.run(_GIVE, rows)
     except Duplicate as error:
         raise Stale("An address was taken while we looked; please try again.", internal=error.internal) from error

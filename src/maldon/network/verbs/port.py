@@ -18,6 +18,7 @@ from maldon.network.verbs.record import Record, born, change
 from maldon.network.verbs.security_group import check_groups, default_group, wake_group
 from maldon.network.verbs.wake import wake_hosts
 
+_MAKE, _JOIN = insert(ports), insert(port_groups)
 _PLAIN = ("name", "admin_state_up", "port_security_enabled", "position", "hostname")
 SERVICE_OWNERS = ("network:router_interface", "network:router_gateway", "network:floatingip")
 
@@ -52,12 +53,12 @@ async def create_port(  # noqa: PLR0913 - a port is of a network, for a project,
     places = await places_for(session, network, there, given.get("fixed_ips"), row)
     groups = await _groups(session, op, given, row)
     try:
-        await session.run(insert(ports), row)
+        await session.run(_MAKE, row)
     except Duplicate as error:
         raise Stale("The port or its MAC address was just made; please try again.") from error
     await write_places(session, row.id, places)
     if groups:
-        await session.run(insert(port_groups), [{"port_id": row.id, "group_id": g} for g in groups])
+        await session.run(_JOIN, [{"port_id": row.id, "group_id": g} for g in groups])
     if row.host:
         await _bound(session, op, row, network, there, groups)
     return Made(row, places, groups)
@@ -203,7 +204,7 @@ async def _new_groups(session: Session, op: Op, row: Record, given: Mapping[str,
         await check_groups(session, op, set(wanted) - set(before), row.project_id)
         await session.run(delete(port_groups).where(port_groups.c.port_id == row.id))
         if wanted:
-            await session.run(insert(port_groups), [{"port_id": row.id, "group_id": g} for g in wanted])
+            await session.run(_JOIN, [{"port_id": row.id, "group_id": g} for g in wanted])
     if row.host:
         await wake_group(session, op, {*wanted, *before})
     return wanted

@@ -1,6 +1,9 @@
 """Quotas are counted, not kept: usage is the number of rows, looked at within the transaction that adds one."""
 
-from sqlalchemy import Table, func, select
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, bindparam, func, select
 
 from maldon.kernel.errors import QuotaExceeded
 from maldon.kernel.op import Op, Session
@@ -29,15 +32,21 @@ def default_limit(op: Op, resource: str) -> int:
     return int(getattr(settings(op), f"quota_{resource}"))
 
 
+@cache
+def _use_and_limit(resource: str) -> Select[Any]:
+    table = COUNTED[resource]
+    mine: ColumnElement[Any] = bindparam("project")
+    used = select(func.count()).select_from(table).where(table.c.project_id == mine)
+    override = select(quota_overrides.c.limit).where(
+        quota_overrides.c.project_id == mine, quota_overrides.c.resource == resource
+    )
+    return select(used.scalar_subquery(), override.scalar_subquery())
+
+
 async def check_quota(session: Session, op: Op, project_id: str, resource: str, more: int = 1) -> None:
     """Hold the project's other creations until the end of this one, and raise QuotaExceeded if `more` are too many."""
     await session.lock(f"quota:{project_id}")
-    table = COUNTED[resource]
-    used = select(func.count()).select_from(table).where(table.c.project_id == project_id)
-    override = select(quota_overrides.c.limit).where(
-        quota_overrides.c.project_id == project_id, quota_overrides.c.resource == resource
-    )
-    row = await session.first(select(used.scalar_subquery(), override.scalar_subquery()))
+    row = await session.first(_use_and_limit(resource), {"project": project_id})
     limit = row[1] if row[1] is not None else default_limit(op, resource)
     if 0 <= limit < row[0] + more:
         raise QuotaExceeded(f"Quota exceeded for resources: ['{resource}']: the limit is {limit}, {row[0]} are used.")

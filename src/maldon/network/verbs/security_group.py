@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import bindparam, delete, insert, or_, select
 
 from maldon.kernel.errors import Conflict, Duplicate, InUse, NotFound, Stale
 from maldon.kernel.ids import is_uuid
@@ -23,11 +23,12 @@ _ANY: dict[str, Any] = {
     "remote_ip_prefix": None,
     "remote_group_id": None,
 }
+_DEFAULT = select(groups.c.id).where(groups.c.default_of == bindparam("project"))
 
 
 async def default_group(session: Session, op: Op, project_id: str) -> str:
     """The id of the project's default group, which is made on first use: its members hear each other."""
-    found = await session.scalar(select(groups.c.id).where(groups.c.default_of == project_id))
+    found = await session.scalar(_DEFAULT, {"project": project_id})
     if found is not None:
         return str(found)
     given = {"name": "default", "description": "Default security group"}

@@ -7,11 +7,12 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from maldon.kernel.op import Session
-from maldon.network.collection import children
+from maldon.network.collection import Below
 from maldon.network.models.network import networks
-from maldon.network.models.port import fixed_ips, port_groups, ports
+from maldon.network.models.port import port_groups, ports
 from maldon.network.models.router import floating_ips
 from maldon.network.models.security_group import security_groups
+from maldon.network.views.port import FIXED_IPS
 
 
 class FixedSeen(Struct, frozen=True):
@@ -38,30 +39,33 @@ class PortSeen(Struct, frozen=True):
     groups: tuple[tuple[str, str], ...]  # (id, name)
 
 
+_PORTS = Below(
+    select(ports.c.id, ports.c.device_id, ports.c.network_id, ports.c.mac_address, ports.c.status, networks.c.name)
+    .join(networks, networks.c.id == ports.c.network_id)
+    .where(ports.c.host != "")  # anybody may write any device into an unbound port
+    .order_by(ports.c.position, ports.c.created_at, ports.c.id),
+    ports.c.device_id,
+)
+_FLOATING = Below(
+    select(floating_ips.c.port_id, floating_ips.c.fixed_ip_address, floating_ips.c.floating_ip_address),
+    floating_ips.c.port_id,
+)
+_GROUPS = Below(
+    select(port_groups.c.port_id, security_groups.c.id, security_groups.c.name).join(
+        security_groups, security_groups.c.id == port_groups.c.group_id
+    ),
+    port_groups.c.port_id,
+)
+
+
 async def server_nets(session: Session, server_ids: Sequence[str]) -> dict[str, list[PortSeen]]:
     """The ports of these servers, by server, in the order of their places."""
-    by_server = await children(
-        session,
-        select(ports.c.id, ports.c.device_id, ports.c.network_id, ports.c.mac_address, ports.c.status, networks.c.name)
-        .join(networks, networks.c.id == ports.c.network_id)
-        .where(ports.c.host != "")  # anybody may write any device into an unbound port
-        .order_by(ports.c.position, ports.c.created_at, ports.c.id),
-        ports.c.device_id,
-        server_ids,
-    )
+    by_server = await _PORTS.of(session, server_ids)
     ids = [port.id for some in by_server.values() for port in some]
     if not ids:
         return {}
-    fixed = await children(session, select(fixed_ips).order_by(fixed_ips.c.position), fixed_ips.c.port_id, ids)
-    floating = await children(session, select(floating_ips), floating_ips.c.port_id, ids)
-    groups = await children(
-        session,
-        select(port_groups.c.port_id, security_groups.c.id, security_groups.c.name).join(
-            security_groups, security_groups.c.id == port_groups.c.group_id
-        ),
-        port_groups.c.port_id,
-        ids,
-    )
+    fixed, floating = await FIXED_IPS.of(session, ids), await _FLOATING.of(session, ids)
+    groups = await _GROUPS.of(session, ids)
     seen: dict[str, list[PortSeen]] = defaultdict(list)
     for server_id, some in by_server.items():
         for port in some:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import Collection, Where, children
+from maldon.network.collection import ASKER, Below, Collection, Where
 from maldon.network.models.network import networks
 from maldon.network.models.subnet import subnets
 from maldon.network.views.standard import standard
@@ -15,10 +15,9 @@ from maldon.web.request import truth
 PROVIDER = "get_network:provider:segmentation_id"
 
 
-def visible(op: Op) -> Where:
-    """The project's own networks, shared ones and external ones."""
-    c = networks.c
-    return or_(c.project_id == op.actor.project_id, c.shared.is_(True), c.external.is_(True))
+# The project's own networks, shared ones and external ones.
+VISIBLE = or_(networks.c.project_id == ASKER, networks.c.shared.is_(True), networks.c.external.is_(True))
+_SUBNETS = Below(select(subnets.c.id, subnets.c.network_id).order_by(subnets.c.created_at), subnets.c.network_id)
 
 
 def network(row: Any, subnet_ids: list[str], *, provider: bool) -> dict[str, Any]:
@@ -49,9 +48,7 @@ def network(row: Any, subnet_ids: list[str], *, provider: bool) -> dict[str, Any
 async def shape(session: Session, op: Op, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The rows with the ids of their subnets."""
     ids = [row.id for row in rows]
-    below = await children(
-        session, select(subnets.c.id, subnets.c.network_id).order_by(subnets.c.created_at), subnets.c.network_id, ids
-    )
+    below = await _SUBNETS.of(session, ids)
     provider = op.can(PROVIDER)
     return [network(row, [s.id for s in below.get(row.id, ())], provider=provider) for row in rows]
 
@@ -87,7 +84,7 @@ NETWORKS = Collection(
     "networks",
     "Network",
     networks,
-    visible,
+    VISIBLE,
     shape,
     {
         "provider:network_type": _type,

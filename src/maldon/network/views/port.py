@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import Collection, Where, children
+from maldon.network.collection import ASKER, Below, Collection, Where
 from maldon.network.models.network import networks
 from maldon.network.models.port import fixed_ips, port_groups, ports
 from maldon.network.views.standard import standard
@@ -15,11 +15,11 @@ from maldon.network.views.standard import standard
 BINDING = "get_port:binding:host_id"
 
 
-def visible(op: Op) -> Where:
-    """One's own ports, and every port of one's own networks."""
-    mine = op.actor.project_id
-    own = select(networks.c.id).where(networks.c.project_id == mine)
-    return or_(ports.c.project_id == mine, ports.c.network_id.in_(own))
+# One's own ports, and every port of one's own networks.
+_OWN = select(networks.c.id).where(networks.c.project_id == ASKER)
+VISIBLE = or_(ports.c.project_id == ASKER, ports.c.network_id.in_(_OWN))
+FIXED_IPS = Below(select(fixed_ips).order_by(fixed_ips.c.position, fixed_ips.c.ip_address), fixed_ips.c.port_id)
+GROUPS = Below(select(port_groups).order_by(port_groups.c.group_id), port_groups.c.port_id)
 
 
 def port(row: Any, fixed: Iterable[Any], groups: Iterable[str], *, binding: bool) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def port(row: Any, fixed: Iterable[Any], groups: Iterable[str], *, binding: bool
 async def shape(session: Session, op: Op, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The rows with their addresses and groups."""
     ids = [row.id for row in rows]
-    fixed = await children(session, select(fixed_ips).order_by(fixed_ips.c.position), fixed_ips.c.port_id, ids)
-    groups = await children(session, select(port_groups), port_groups.c.port_id, ids)
+    fixed = await FIXED_IPS.of(session, ids)
+    groups = await GROUPS.of(session, ids)
     binding = op.can(BINDING)
     return [
         port(row, fixed.get(row.id, ()), [g.group_id for g in groups.get(row.id, ())], binding=binding) for row in rows
@@ -88,7 +88,7 @@ PORTS = Collection(
     "ports",
     "Port",
     ports,
-    visible,
+    VISIBLE,
     shape,
     {"fixed_ips": _fixed, "security_groups": _groups, "binding:host_id": _host},
     {"binding:vnic_type": "vnic_type"},

@@ -6,14 +6,13 @@ from typing import Any
 from sqlalchemy import select
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import Collection, Where, children
-from maldon.network.models.port import fixed_ips, ports
+from maldon.network.collection import ASKER, Below, Collection
+from maldon.network.models.port import ports
 from maldon.network.models.router import floating_ips, routers
+from maldon.network.views.port import FIXED_IPS
 from maldon.network.views.standard import owned, standard
 
-
-def visible(op: Op) -> Where:
-    return routers.c.project_id == op.actor.project_id
+_NETWORKS = Below(select(ports.c.id, ports.c.network_id), ports.c.id)
 
 
 def router(row: Any, gateway_network: str | None, fixed: Iterable[Any]) -> dict[str, Any]:
@@ -39,8 +38,8 @@ def router(row: Any, gateway_network: str | None, fixed: Iterable[Any]) -> dict[
 async def shape(session: Session, _op: Op, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The rows with their ways out."""
     ids = [row.gateway_port_id for row in rows if row.gateway_port_id is not None]
-    networks = await children(session, select(ports.c.id, ports.c.network_id), ports.c.id, ids)
-    fixed = await children(session, select(fixed_ips).order_by(fixed_ips.c.position), fixed_ips.c.port_id, ids)
+    networks = await _NETWORKS.of(session, ids)
+    fixed = await FIXED_IPS.of(session, ids)
     return [
         router(
             row,
@@ -51,11 +50,7 @@ async def shape(session: Session, _op: Op, rows: Sequence[Any]) -> list[dict[str
     ]
 
 
-ROUTERS = Collection("router", "routers", "Router", routers, visible, shape)
-
-
-def floating_visible(op: Op) -> Where:
-    return floating_ips.c.project_id == op.actor.project_id
+ROUTERS = Collection("router", "routers", "Router", routers, routers.c.project_id == ASKER, shape)
 
 
 def floating(row: Any) -> dict[str, Any]:
@@ -74,4 +69,6 @@ async def floating_shape(_session: Session, _op: Op, rows: Sequence[Any]) -> lis
     return [floating(row) for row in rows]
 
 
-FLOATING_IPS = Collection("floatingip", "floatingips", "FloatingIP", floating_ips, floating_visible, floating_shape)
+FLOATING_IPS = Collection(
+    "floatingip", "floatingips", "FloatingIP", floating_ips, floating_ips.c.project_id == ASKER, floating_shape
+)

@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import Collection, Where, children
+from maldon.network.collection import ASKER, Below, Collection
 from maldon.network.models.security_group import security_group_rules as rules
 from maldon.network.models.security_group import security_groups as groups
 from maldon.network.views.standard import owned, standard
 
-
-def visible(op: Op) -> Where:
-    return groups.c.project_id == op.actor.project_id
+_RULES = Below(select(rules).order_by(rules.c.created_at, rules.c.id), rules.c.security_group_id)
+# One's own rules and those of one's own groups.
+_OWN = select(groups.c.id).where(groups.c.project_id == ASKER)
+RULE_VISIBLE = or_(rules.c.project_id == ASKER, rules.c.security_group_id.in_(_OWN))
 
 
 def rule(row: Any) -> dict[str, Any]:
@@ -46,24 +47,17 @@ def group(row: Any, its_rules: Iterable[Any]) -> dict[str, Any]:
 async def shape(session: Session, _op: Op, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The rows with their rules."""
     ids = [row.id for row in rows]
-    below = await children(
-        session, select(rules).order_by(rules.c.created_at, rules.c.id), rules.c.security_group_id, ids
-    )
+    below = await _RULES.of(session, ids)
     return [group(row, below.get(row.id, ())) for row in rows]
 
 
-SECURITY_GROUPS = Collection("security_group", "security_groups", "SecurityGroup", groups, visible, shape)
-
-
-def rule_visible(op: Op) -> Where:
-    """One's own rules and those of one's own groups."""
-    mine = op.actor.project_id
-    own = select(groups.c.id).where(groups.c.project_id == mine)
-    return or_(rules.c.project_id == mine, rules.c.security_group_id.in_(own))
+SECURITY_GROUPS = Collection(
+    "security_group", "security_groups", "SecurityGroup", groups, groups.c.project_id == ASKER, shape
+)
 
 
 async def rule_shape(_session: Session, _op: Op, rows: Sequence[Any]) -> list[dict[str, Any]]:
     return [rule(row) for row in rows]
 
 
-RULES = Collection("security_group_rule", "security_group_rules", "SecurityGroupRule", rules, rule_visible, rule_shape)
+RULES = Collection("security_group_rule", "security_group_rules", "SecurityGroupRule", rules, RULE_VISIBLE, rule_shape)

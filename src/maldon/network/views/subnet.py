@@ -6,17 +6,14 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import Collection, Where
+from maldon.network.collection import ASKER, Collection
 from maldon.network.models.network import networks
 from maldon.network.models.subnet import subnet_pools, subnets
 from maldon.network.views.standard import standard
 
-
-def visible(op: Op) -> Where:
-    """The subnets of one's own and of shared networks."""
-    mine = op.actor.project_id
-    open_to_me = select(networks.c.id).where(or_(networks.c.project_id == mine, networks.c.shared.is_(True)))
-    return or_(subnets.c.project_id == mine, subnets.c.network_id.in_(open_to_me))
+_OPEN = select(networks.c.id).where(or_(networks.c.project_id == ASKER, networks.c.shared.is_(True)))
+VISIBLE = or_(subnets.c.project_id == ASKER, subnets.c.network_id.in_(_OPEN))
+POOL_VISIBLE = or_(subnet_pools.c.project_id == ASKER, subnet_pools.c.shared.is_(True))
 
 
 def subnet(row: Any) -> dict[str, Any]:
@@ -40,12 +37,7 @@ async def shape(_session: Session, _op: Op, rows: Sequence[Any]) -> list[dict[st
     return [subnet(row) for row in rows]
 
 
-SUBNETS = Collection("subnet", "subnets", "Subnet", subnets, visible, shape)
-
-
-def pool_visible(op: Op) -> Where:
-    """One's own pools and shared ones."""
-    return or_(subnet_pools.c.project_id == op.actor.project_id, subnet_pools.c.shared.is_(True))
+SUBNETS = Collection("subnet", "subnets", "Subnet", subnets, VISIBLE, shape)
 
 
 def pool(row: Any) -> dict[str, Any]:
@@ -67,4 +59,4 @@ async def pool_shape(_session: Session, _op: Op, rows: Sequence[Any]) -> list[di
     return [pool(row) for row in rows]
 
 
-SUBNET_POOLS = Collection("subnetpool", "subnetpools", "SubnetPool", subnet_pools, pool_visible, pool_shape)
+SUBNET_POOLS = Collection("subnetpool", "subnetpools", "SubnetPool", subnet_pools, POOL_VISIBLE, pool_shape)
