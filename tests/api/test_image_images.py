@@ -241,12 +241,17 @@ async def test_what_belongs_to_others_is_absent_or_forbidden(glance):
 
 
 async def test_every_route_wants_a_token(glance):
-    free = {"/", "/versions", "/v2"}
+    free = {"/", "/versions", "/versions/", "/v2", "/v2/"}
     for path, methods in SERVICE.routes.items():
         for method in methods:
             url = "/image" + path.replace("{name}", "image").replace("{tag}", "x").replace("{member_id}", "m")
             got = await glance.as_("")(method, url.replace("{id}", NOBODY))
             assert (path, got.status) == (path, got.status if path in free else 401)
+
+
+async def test_a_path_that_ends_where_an_id_should_be_leads_nowhere(glance):
+    for method in ("GET", "PATCH", "DELETE"):
+        assert (await glance(method, "/image/v2/images/")).status == 404
 
 
 async def test_tags_are_set_and_removed_one_by_one(glance):

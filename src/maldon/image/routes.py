@@ -12,7 +12,9 @@ from maldon.web.service import AUTHENTICATED, PUBLIC, Routes, Service
 ROUTES: Routes = {
     "/": {"GET": (about.choices, PUBLIC)},
     "/versions": {"GET": (about.versions, PUBLIC)},
+    "/versions/": {"GET": (about.versions, PUBLIC)},
     "/v2": {"GET": (about.choices, PUBLIC)},
+    "/v2/": {"GET": (about.choices, PUBLIC)},
     "/v2/images": {"GET": (image.index, "get_images"), "POST": (image.create, "add_image")},
     "/v2/images/{id}": {
         "GET": (image.show, "get_image"),
@@ -47,4 +49,5 @@ SERVICE = Service(
     routes=ROUTES,
     rules=(*image_policies.RULES, *member_policies.RULES),
     dialect=IMAGE,
+    ends_in_slash=False,
 )

@@ -59,7 +59,7 @@ class Surroundings:
 def build(service: Service, around: Surroundings) -> falcon.asgi.App:  # type: ignore[type-arg]
     """The ASGI application of one service."""
     app: Any = falcon.asgi.App(media_type=falcon.MEDIA_JSON)
-    app.req_options.strip_url_path_trailing_slash = True
+    app.req_options.strip_url_path_trailing_slash = service.ends_in_slash
     app.req_options.auto_parse_form_urlencoded = False
     app.resp_options.secure_cookies_by_default = True
     for path, methods in service.routes.items():
@@ -195,7 +195,7 @@ async def _whoever(request: Request, verifier: Verifier) -> Actor:
 
 def _check_path(variables: dict[str, str]) -> None:
     for value in variables.values():
-        if "\x00" in value or "\ufffd" in value or len(value) > 255:
+        if not value or "\x00" in value or "\ufffd" in value or len(value) > 255:
             raise NotFound("The resource could not be found.")
 
 

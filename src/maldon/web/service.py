@@ -23,7 +23,10 @@ Routes = Mapping[str, Mapping[str, tuple[Handler, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One API. `prefix` is its place on the shared port ("/compute"), `port` its native one."""
+    """One API. `prefix` is its place on the shared port ("/compute"), `port` its native one.
+
+    `ends_in_slash` says that a slash at a path's end means nothing; otherwise it is followed by an id that is missing.
+    """
 
     name: str
     prefix: str
@@ -32,4 +35,5 @@ class Service:
     rules: tuple[Rule, ...]
     dialect: Dialect
     versions: Versions | None = None
+    ends_in_slash: bool = True
     aliases: Mapping[str, str] = field(default_factory=dict)
