@@ -70,12 +70,13 @@ def up(home: Path, port: int | None, *, simulate: bool, hosts: int | None, detac
 
 @main.command()
 @HOME
+@click.option("--simulate", is_flag=True, help="Let node-agent stand for simulated hosts.")
 @click.argument("roles", nargs=-1, required=True)
-def run(home: Path, roles: tuple[str, ...]) -> None:
+def run(home: Path, roles: tuple[str, ...], *, simulate: bool) -> None:
     """Run only these ROLES in this process."""
     from maldon.runtime.run_roles import run_roles
 
-    run_roles(home, roles)
+    run_roles(home, roles, simulate=simulate)
 
 
 @main.command()

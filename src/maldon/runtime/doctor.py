@@ -30,7 +30,6 @@ async def _examine(home: Home) -> list[str]:
     settings = read_settings(home / "maldon.toml")
     simulated = bool(home.state().get("simulated"))
     async with open_process(home, settings) as process:
-        op = process.op()
         async with process.db.read() as session:
             findings = [*await compute.audit(session), *await placement.audit(session)]
         for host in host_names(settings, simulated=simulated):

@@ -43,3 +43,4 @@ def set_up(form: str, level: str, out: TextIO = sys.stdout) -> None:
     logging.basicConfig(
         stream=out, level=max(number, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it complains of long polls that end with us

@@ -137,7 +137,8 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
         await db.close()
 
 
-Role = Callable[[Process], Awaitable[None]]
+Role = Callable[[Process, Callable[[], None]], Awaitable[None]]
+"""A role runs until it is cancelled, and calls its second argument once it does what it is for."""
 
 
 async def run(process: Process, roles: Mapping[str, Role]) -> None:
@@ -153,8 +154,7 @@ async def _keep_running(process: Process, name: str, role: Role) -> None:
     while True:
         begun = time.monotonic()
         try:
-            process.roles[name] = "running"
-            await role(process)
+            await role(process, lambda: process.roles.__setitem__(name, "running"))
         except Trouble:
             raise
         except Exception as error:

@@ -8,7 +8,7 @@ makes this machine a node of the cloud.
 import asyncio
 import hashlib
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from maldon.web.front import Front
 from maldon.work.loops import Loop, run_loop, run_worker
 from maldon.work.outbox import send_notifications
 from maldon.work.runner import Runner
+
+Started = Callable[[], None]
 
 
 def choose(names: Iterable[str], process: Process) -> Mapping[str, Role]:
@@ -57,19 +59,22 @@ def _http(apis: list[str], process: Process) -> dict[str, Role]:
     front = Front({SERVICES[name].prefix.strip("/"): app for name, app in apps.items()}, by_port, process.problems)
     serving = asyncio.Event()
 
-    async def first(_process: Process) -> None:
+    async def first(_process: Process, started: Started) -> None:
         serving.set()
+        started()
         await serve(front, sockets)
 
-    async def along(_process: Process) -> None:
+    async def along(_process: Process, started: Started) -> None:
         await serving.wait()
+        started()
         await asyncio.Event().wait()
 
     return {name: first if n == 0 else along for n, name in enumerate(apis)}
 
 
-async def _worker(process: Process) -> None:
+async def _worker(process: Process, started: Started) -> None:
     op = process.op()
+    started()
     runner = Runner(op, compute.SAGAS)
     loops = [
         image.reap_uploads(op),
@@ -82,15 +87,17 @@ async def _worker(process: Process) -> None:
             group.create_task(run_loop(loop, process.wakes), name=loop.name)
 
 
-async def _notifier(process: Process) -> None:
+async def _notifier(process: Process, started: Started) -> None:
     async def once() -> None:
         while await send_notifications(process.op(), process.bus):
             pass
 
+    started()
     await run_loop(Loop("notifications", once, 1.0), process.wakes)
 
 
-async def _wakes(process: Process) -> None:
+async def _wakes(process: Process, started: Started) -> None:
+    started()
     async with asyncio.TaskGroup() as group:
         group.create_task(process.wakes.forward(), name="wakes out")
         group.create_task(process.wakes.receive(), name="wakes in")
@@ -126,7 +133,7 @@ def lacking(settings: Settings) -> str | None:
     return None
 
 
-async def _node_agent(process: Process) -> None:
+async def _node_agent(process: Process, started: Started) -> None:
     home, settings, state = process.home, process.settings, process.home.state()
     simulated = bool(state.get("simulated"))
     control = ControlPlane(process.auth_url, "node", home.secrets()["node"])
@@ -141,6 +148,9 @@ async def _node_agent(process: Process) -> None:
         async with asyncio.TaskGroup() as group:
             for agent in agents:
                 group.create_task(agent.run(), name=f"agent {agent.host}")
+            for agent in agents:
+                await agent.reported.wait()
+            started()
     finally:
         for one in opened:
             await one.close()

@@ -4,8 +4,9 @@ import asyncio
 import signal
 from pathlib import Path
 
+from maldon.runtime.clouds_yaml import clouds_yaml
 from maldon.runtime.external import FIRST
-from maldon.runtime.first_start import make_accounts
+from maldon.runtime.first_start import make_accounts, make_resources
 from maldon.runtime.home import Home
 from maldon.runtime.log import set_up
 from maldon.runtime.process import open_process, run
@@ -13,14 +14,17 @@ from maldon.runtime.roles import choose
 from maldon.runtime.settings import Settings, read_settings
 
 
-def run_roles(path: Path, names: tuple[str, ...]) -> None:
-    """Run until a signal. Raises Trouble when it cannot start."""
+def run_roles(path: Path, names: tuple[str, ...], *, simulate: bool) -> None:
+    """Run until a signal. Raises Trouble when it cannot start.
+
+    Processes may share a home; on other machines they need copies of its secrets.json and fernet-keys.
+    """
     import uvloop
 
     home = Home(path)
     home.make()
     settings = read_settings(home / "maldon.toml")
-    home.keep(simulated=False, external_cidr=settings.host.external_cidr or str(FIRST))
+    home.keep(simulated=simulate, external_cidr=settings.host.external_cidr or str(FIRST))
     set_up(settings.cloud.log_format, settings.cloud.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(home, settings, names))
@@ -33,6 +37,8 @@ async def _run(home: Home, settings: Settings, names: tuple[str, ...]) -> None:
     async with open_process(home, settings) as process:
         if "identity-api" in names:
             await make_accounts(process)
+            await make_resources(process)
+            home.write("clouds.yaml", clouds_yaml(process.auth_url, settings.cloud.region, home.secrets()))
         running = asyncio.create_task(run(process, choose(names, process)), name="roles")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)

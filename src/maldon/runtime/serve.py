@@ -1,5 +1,6 @@
 """HTTP for the roles of this process: uvicorn inside our loop, on sockets we bind ourselves."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -61,7 +62,10 @@ async def serve(front: Front, sockets: list[socket.socket]) -> None:
         backlog=2048,
     )
     server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=sockets), name="http")
     try:
-        await server.serve(sockets=sockets)
-    finally:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
         server.should_exit = True
+        await serving
+        raise

@@ -1,6 +1,7 @@
 """`maldon up`: all roles in this process, a short report while it starts, then the log."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -106,6 +107,7 @@ async def _up(home: Home, settings: Settings, wanted: Wanted, *, simulated: bool
         try:
             await _until_ready(process, running)
             report.step(f"APIs at {process.url}")
+            _settle_memory()
             _welcome(report, home)
             if wanted.ready_fd is not None:
                 os.write(wanted.ready_fd, b"ready\n")
@@ -127,6 +129,13 @@ async def _until_ready(process: Process, running: asyncio.Task[None]) -> None:
         await asyncio.sleep(0.01)
     if running.done():
         await running
+
+
+def _settle_memory() -> None:
+    """What is loaded by now stays: the collector need not look at it again, nor look so often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _welcome(report: Report, home: Home) -> None:

@@ -78,18 +78,16 @@ class NodeAgent:
         self._slots = asyncio.Semaphore(settings.parallel)
         self._wiring = asyncio.Lock()
         self._look = asyncio.Event()
+        self.reported = asyncio.Event()
 
     async def run(self) -> None:
         """Work until cancelled; guests and wires stay as they are."""
         try:
             async with self._group as group:
-                for work, pause in (
-                    (self._report, self._settings.report_s),
-                    (self._pull_wiring, 0.0),
-                    (self._pull_guests, 0.0),
-                    (self._watch, 0.0),
-                ):
-                    group.create_task(self._forever(work, pause), name=f"{self.host} {work.__name__}")
+                group.create_task(self._forever(self._report, self._settings.report_s), name=f"{self.host} report")
+                await self.reported.wait()  # before that the control plane knows nothing of this host
+                for work in (self._pull_wiring, self._pull_guests, self._watch):
+                    group.create_task(self._forever(work, 0.0), name=f"{self.host} {work.__name__}")
         finally:
             await self._metadata.close()
 
@@ -116,6 +114,7 @@ class NodeAgent:
             __version__,
         )
         await self._control.report_host(self.host, report)
+        self.reported.set()
         self._images.drop_unused(d.spec.image for d in self._known.guests.values() if d.spec and d.spec.image)
 
     # ------------------------------------------------------------------ wires
