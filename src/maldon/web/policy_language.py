@@ -60,10 +60,12 @@ def text_of_lists(rule: Sequence[object]) -> str:
     """The same rule as text; the old form lists alternatives, each a check or a list of checks that must all hold."""
     if not rule:
         return "@"
-    alternatives = [[part] if isinstance(part, str) else part for part in rule if part]
-    for part in alternatives:
-        if not isinstance(part, list) or not all(isinstance(c, str) and _is_one_check(c) for c in part):
-            raise BadCheck(f"{part!r} is neither a check nor a list of checks")
+    alternatives: list[list[str]] = []
+    for part in filter(None, rule):
+        checks = [part] if isinstance(part, str) else part
+        if not isinstance(checks, list) or not all(isinstance(c, str) and _is_one_check(c) for c in checks):
+            raise BadCheck(f"{checks!r} is neither a check nor a list of checks")
+        alternatives.append(checks)
     return " or ".join(f"({' and '.join(part)})" for part in alternatives) or "!"
 
 
