@@ -1,5 +1,7 @@
 """Networks, subnets, ports, routers, floating IPs and security groups through the API a user has."""
 
+import asyncio
+
 import pytest
 
 from maldon.network import service
@@ -470,3 +472,15 @@ async def test_used_addresses_are_counted(net):
     assert (figure["total_ips"], figure["used_ips"]) == (253, 1)
     assert [p["subnet_id"] for p in figure["subnet_ip_availability"]] == [subnet["id"]]
     assert (await net("GET", f"{V2}/network-ip-availabilities")).status == 403
+
+
+async def test_two_projects_racing_for_addresses_get_different_ones(net):
+    made, _ = await network(net.as_("admin"), "10.0.0.0/26", shared=True)
+    for project in (DEMO, OTHER):
+        await net.as_("admin")("PUT", f"{V2}/quotas/{project}", {"quota": {"port": 12}})
+    body = {"port": {"network_id": made["id"]}}
+    askers = [net, net.as_("other")] * 12
+    got = await asyncio.gather(*(ask("POST", f"{V2}/ports", body) for ask in askers))
+    assert [g.status for g in got] == [201] * 24
+    assert len({g.json["port"]["fixed_ips"][0]["ip_address"] for g in got}) == 24
+    assert {(await ask("POST", f"{V2}/ports", body)).status for ask in askers[:2]} == {409}
