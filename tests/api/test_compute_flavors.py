@@ -73,6 +73,14 @@ async def test_lists_are_filtered_sorted_and_paged(nova):
     assert ([flavor["id"] for flavor in last["flavors"]], "flavors_links" in last) == (["42", "84"], False)
 
 
+async def test_what_servers_and_clients_ask_most_is_one_statement(nova):
+    await ensure_flavors(nova.op())
+    for url in ("/flavors", "/flavors/detail?minRam=1", "/flavors/42", "/os-keypairs", f"/os-quota-sets/{DEMO}"):
+        before = nova.db.statements
+        await ok(nova.as_("demo"), "GET", url)
+        assert (url, nova.db.statements - before) == (url, 1)
+
+
 async def test_ids_are_given_or_made(nova):
     assert (await make(nova))["id"] == "s"
     made = await make(nova, id="auto", name="t", ram="128", swap=64, rxtx_factor=2.5)

@@ -4,72 +4,64 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET
-from sqlalchemy import ColumnElement
 
 from maldon.compute.api.offered import offered, only_parameters
-from maldon.compute.models.flavor import flavors
 from maldon.compute.schemas import flavor as schemas
 from maldon.compute.verbs import flavor as verbs
-from maldon.compute.verbs.flavor import Flavor
+from maldon.compute.verbs.flavor import Filters, Flavor
 from maldon.compute.views import flavor as views
 from maldon.kernel.errors import BadRequest, Conflict, NotFound
 from maldon.kernel.op import Op, Session
-from maldon.store.paging import fetch
 from maldon.web.paging import next_link, page_of
 from maldon.web.request import Reply, Request, empty, json, truth, whole
 
 _P = "os_compute_api:os-flavor-"
-SORTABLE = {
-    "flavorid": "id",
-    "id": "created_at",
-    "name": "name",
-    "memory_mb": "memory_mb",
-    "vcpus": "vcpus",
-    "root_gb": "disk_gb",
-    "ephemeral_gb": "ephemeral_gb",
-    "swap": "swap_mb",
-    "rxtx_factor": "rxtx_factor",
-    "is_public": "is_public",
-    "created_at": "created_at",
-    "updated_at": "updated_at",
-}
+ALIASES = {"flavorid": "id", "id": "created_at", "root_gb": "disk_gb", "swap": "swap_mb"}
+SORTABLE = (
+    "id",
+    "name",
+    "memory_mb",
+    "vcpus",
+    "disk_gb",
+    "ephemeral_gb",
+    "swap_mb",
+    "rxtx_factor",
+    "is_public",
+    "created_at",
+    "updated_at",
+)
 PARAMETERS = {"limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"}
 
 
 async def index(request: Request, op: Op) -> Reply:
-    return await _listing(request, op, lambda flavor: views.brief(flavor, request.base, op.version))
+    base = request.base
+    return await _listing(request, op, lambda flavor: views.brief(flavor, base, op.version))
 
 
 async def detail(request: Request, op: Op) -> Reply:
-    specs = _sees_specs(op)
-    return await _listing(request, op, lambda flavor: views.full(flavor, request.base, op.version, specs=specs))
+    base, specs = request.base, _sees_specs(op)
+    return await _listing(request, op, lambda flavor: views.full(flavor, base, op.version, specs=specs))
 
 
 async def _listing(request: Request, op: Op, view: Callable[[Flavor], dict[str, Any]]) -> Reply:
     only_parameters(request, op, PARAMETERS)
-    page = page_of(request, [*SORTABLE], [("flavorid", "asc")])
-    columns = [(flavors.c[SORTABLE[key]], direction) for key, direction in page.sort] + [(flavors.c.id, "asc")]
-    statement = verbs.select_flavors(op).where(*_filters(request, op))
-    unknown = BadRequest(f"marker [{page.marker}] not found")
+    page, filters = page_of(request, SORTABLE, [("flavorid", "asc")], aliases=ALIASES), _filters(request)
     async with op.db.read() as session:
-        found = [verbs.flavor_of(row) for row in await fetch(session, statement, page, columns, unknown)]
+        found = await verbs.list_flavors(session, op, filters, page)
     body: dict[str, Any] = {"flavors": [view(flavor) for flavor in found]}
     if found and len(found) == page.limit:
         body["flavors_links"] = [{"rel": "next", "href": next_link(request, found[-1].id)}]
     return json(body)
 
 
-def _filters(request: Request, op: Op) -> list[ColumnElement[bool]]:
-    """What the query asks for. Whether public ones are wanted is for operators to say; they get public ones else."""
-    chosen: list[ColumnElement[bool]] = []
-    for name, column in (("minRam", flavors.c.memory_mb), ("minDisk", flavors.c.disk_gb)):
-        if (least := request.param(name)) is not None:
-            chosen.append(column >= whole(least, name))
-    if op.can("os_compute_api:os-flavor-access"):
-        public = request.param("is_public", "true") or ""
-        if public.strip().lower() != "none":
-            chosen.append(flavors.c.is_public.is_(truth(public, "is_public")))
-    return chosen
+def _filters(request: Request) -> Filters:
+    """What the query asks for. Public flavors, unless it says otherwise."""
+    public = (request.param("is_public") or "true").strip().lower()
+    return Filters(
+        memory_mb=whole(request.param("minRam") or "0", "minRam"),
+        disk_gb=whole(request.param("minDisk") or "0", "minDisk"),
+        public=None if public == "none" else truth(public, "is_public"),
+    )
 
 
 def _sees_specs(op: Op) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
-from sqlalchemy import select
 
 from maldon.compute.api.offered import only_parameters
 from maldon.compute.models.keypair import keypairs
@@ -39,10 +38,9 @@ async def index(request: Request, op: Op) -> Reply:
     only_parameters(request, op, {"user_id", "limit", "marker"})
     owner = _owner(request, op, "index", None)
     page = page_of(request, ["name"], [("name", "asc")]) if paged else Page(sort=(("name", "asc"),))
-    statement = select(keypairs).where(keypairs.c.user_id == owner)
     unknown = BadRequest(f"Keypair {page.marker} not found for user {owner}: it is no marker.")
     async with op.db.read() as session:
-        found = await fetch(session, statement, page, [(keypairs.c.name, "asc")], unknown)
+        found = await fetch(session, verbs.MINE, page, [(keypairs.c.name, "asc")], unknown, {"user_id": owner})
     body: dict[str, object] = {"keypairs": [{"keypair": views.brief(row, op.version)} for row in found]}
     if found and len(found) == page.limit:
         body["keypairs_links"] = [{"rel": "next", "href": next_link(request, found[-1].name)}]

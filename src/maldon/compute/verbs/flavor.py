@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, insert, select, true, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
 from maldon.compute.models.flavor import flavor_access, flavors
-from maldon.kernel.errors import Conflict, Duplicate, NotFound
+from maldon.kernel.errors import BadRequest, Conflict, Duplicate, NotFound
 from maldon.kernel.op import Op, Session
+from maldon.store.paging import Page, fetch
 
 DEFAULTS = (
     ("42", "m1.nano", 1, 128, 1),
@@ -40,23 +41,46 @@ class Flavor:
 _COLUMNS = tuple(flavors.c[name] for name in Flavor.__dataclass_fields__)
 
 
-def usable(op: Op) -> ColumnElement[bool]:
-    """What the asker may use: public flavors and those shared with the project; operators use all."""
-    if op.can("os_compute_api:os-flavor-access"):
-        return true()
-    shared = exists().where(
-        flavor_access.c.flavor_id == flavors.c.id, flavor_access.c.project_id == (op.actor.project_id or "")
-    )
-    return flavors.c.is_public.is_(True) | shared
+# Statements are made once, with their values left open: making one takes longer than answering it.
+_SHARED = exists().where(
+    flavor_access.c.flavor_id == flavors.c.id, flavor_access.c.project_id == bindparam("project_id")
+)
+_ALL = select(*_COLUMNS)
+_USABLE = _ALL.where(flavors.c.is_public.is_(True) | _SHARED)
+_ONE, _ONE_USABLE = (statement.where(flavors.c.id == bindparam("flavor_id")) for statement in (_ALL, _USABLE))
+_LARGE = (flavors.c.memory_mb >= bindparam("memory_mb"), flavors.c.disk_gb >= bindparam("disk_gb"))
+_LISTS = {
+    None: _ALL.where(*_LARGE),
+    True: _ALL.where(flavors.c.is_public.is_(True), *_LARGE),
+    False: _ALL.where(flavors.c.is_public.is_(False), *_LARGE),
+}
+_USABLE_LIST = _USABLE.where(*_LARGE)
 
 
-def select_flavors(op: Op) -> Select[Any]:
-    """Rows that `flavor_of` reads."""
-    return select(*_COLUMNS).where(usable(op))
+def sees_all(op: Op) -> bool:
+    """Operators use every flavor; others the public ones and those shared with their project."""
+    return op.can("os_compute_api:os-flavor-access")
 
 
-def flavor_of(row: Any) -> Flavor:
-    return Flavor(*row)
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which flavors are looked for. Whether public ones are is for operators to say; None is both kinds."""
+
+    memory_mb: int = 0
+    disk_gb: int = 0
+    public: bool | None = None
+
+
+async def list_flavors(session: Session, op: Op, filters: Filters, page: Page) -> list[Flavor]:
+    """A page of the flavors that the asker may use. Raises BadRequest for an unknown marker."""
+    params: dict[str, Any] = {"memory_mb": filters.memory_mb, "disk_gb": filters.disk_gb}
+    if sees_all(op):
+        statement = _LISTS[filters.public]
+    else:
+        statement, params["project_id"] = _USABLE_LIST, op.actor.project_id or ""
+    columns = [(flavors.c[name], direction) for name, direction in page.sort] + [(flavors.c.id, "asc")]
+    unknown = BadRequest(f"marker [{page.marker}] not found")
+    return [Flavor(*row) for row in await fetch(session, statement, page, columns, unknown, params)]
 
 
 def absent(flavor_id: str) -> NotFound:
@@ -65,10 +89,13 @@ def absent(flavor_id: str) -> NotFound:
 
 async def get_flavor(session: Session, op: Op, flavor_id: str) -> Flavor:
     """The flavor, if the asker may use it. Raises NotFound."""
-    row = await session.first(select_flavors(op).where(flavors.c.id == flavor_id))
+    if sees_all(op):
+        row = await session.first(_ONE, {"flavor_id": flavor_id})
+    else:
+        row = await session.first(_ONE_USABLE, {"flavor_id": flavor_id, "project_id": op.actor.project_id or ""})
     if row is None:
         raise absent(flavor_id)
-    return flavor_of(row)
+    return Flavor(*row)
 
 
 async def create_flavor(session: Session, op: Op, flavor: Flavor) -> None:
