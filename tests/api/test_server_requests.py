@@ -162,6 +162,10 @@ async def test_lists_filter_sort_and_page(made, host):
     assert await names("name=^bc") == ["bcd"]
     assert await names("name=a.*c") == ["abc"]
     assert await names("name=_") == []
+    assert await names("name=^[a-c]%2B$") == ["abc", "bcd"]
+    assert await names("name=^x|d$") == ["bcd"]
+    assert await names("name=^.(b|c).$") == ["abc", "bcd"]
+    assert await names("limit=0") == []
     assert await names("status=ACTIVE") == ["abc", "bcd"]
     assert await names("status=active&limit=1") in (["abc"], ["bcd"])
     assert await names("status=SHUTOFF") == []
@@ -216,7 +220,13 @@ async def test_bad_queries_are_refused(made, query, version, status):
 
 async def test_a_server_is_renamed_described_and_locked(made, host):
     server_id = await made.active(host)
-    change = {"name": "n", "description": "d", "accessIPv4": "192.0.2.1", "accessIPv6": "2001:db8::1", "hostname": "hh"}
+    change = {
+        "name": "n",
+        "description": "d",
+        "accessIPv4": "192.0.2.1",
+        "accessIPv6": "2001:db8:0::1",
+        "hostname": "hh",
+    }
     got = await made("PUT", f"/servers/{server_id}", {"server": change})
     shown = got.json["server"]
     assert (shown["name"], shown["description"], shown["accessIPv4"], shown["accessIPv6"]) == (
@@ -225,7 +235,7 @@ async def test_a_server_is_renamed_described_and_locked(made, host):
     assert shown["OS-EXT-SRV-ATTR:hostname"] == "hh"
     await host.converge()
     assert host.desired[server_id].metadata.hostname == "hh"
-    for bad in ({}, {"name": ""}, {"name": " x "}, {"colour": 1}, {"accessIPv4": "x"}, {"hostname": "_"}):
+    for bad in ({"name": ""}, {"name": " x "}, {"colour": 1}, {"accessIPv4": "x"}, {"hostname": "_"}):
         assert (await made("PUT", f"/servers/{server_id}", {"server": bad})).status == 400
     assert (await made.act(server_id, "lock", {"locked_reason": "mine"})).status == 202
     assert (await made.show(server_id))["locked_reason"] == "mine"
@@ -399,6 +409,7 @@ async def test_agents_calls_are_for_agents(made, host):
 
 async def test_discovery(made):
     ask = made.cloud.as_("")
-    [one] = (await ask("GET", "/compute/")).json["versions"]
+    past, one = (await ask("GET", "/compute/")).json["versions"]
+    assert (past["id"], past["status"]) == ("v2.0", "SUPPORTED")
     assert (one["id"], one["min_version"], one["version"]) == ("v2.1", "2.1", "2.96")
     assert (await ask("GET", "/compute/v2.1/")).json["version"]["links"][0]["href"] == "http://cloud.test/compute/v2.1/"

@@ -110,7 +110,7 @@ async def _page(request: Request, op: Op, rule: str, *, whole: bool = False) -> 
         shown = rows[:limit]
         there = await beside(session, op, shown) if whole else {}
     # a page that is full says so even at the end of the list, as clients expect of this API
-    more = len(rows) > limit or (request.param("limit") is not None and bool(shown) and len(shown) == limit)
+    more = bool(shown) and (len(rows) > limit or (request.param("limit") is not None and len(shown) == limit))
     return [(row, there.get(row.id, Beside({}))) for row in shown], more
 
 
@@ -149,16 +149,14 @@ async def show(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     body = (await request.load(schemas.UpdateServer)).server
     schemas.known(body, op.version)
+    schemas.usual_addresses(body)
     values = {
         name: value
         for name in ("name", "disk_config", "access_ip_v4", "access_ip_v6", "description", "hostname")
         if (value := getattr(body, name)) is not UNSET
     }
-    if not values:
-        raise BadRequest("Invalid input for field/attribute server. It does not have enough properties.")
     if "name" in values:
         schemas.plain_name(values["name"])
-    schemas.check_addresses(body.access_ip_v4, body.access_ip_v6)
     schemas.check_hostname(body.hostname, op.version)
     async with op.db.begin() as session:
         server = await find_server(session, op, request.path["id"], "os_compute_api:servers:update")

@@ -195,7 +195,7 @@ def create(body: CreateServer, version: Version) -> ServerWanted:
         check_base64(wanted.user_data)
     if wanted.metadata is not UNSET:
         check_properties(wanted.metadata)
-    check_addresses(wanted.access_ip_v4, wanted.access_ip_v6)
+    usual_addresses(wanted)
     check_hostname(wanted.hostname, version)
     if wanted.tags is not UNSET and len(set(wanted.tags)) != len(wanted.tags):
         raise BadRequest("Invalid input for field/attribute tags. A tag is there twice.")
@@ -236,11 +236,19 @@ def address(text: str, field: str) -> str:
         raise BadRequest(f"Invalid input for field/attribute {field}. Value: {text[:60]!r} is no IP address.") from None
 
 
-def check_addresses(v4: str | UnsetType, v6: str | UnsetType) -> None:
-    """Refuse access addresses of the wrong family; "" clears one."""
-    for text, field, family in ((v4, "accessIPv4", 4), (v6, "accessIPv6", 6)):
-        if isinstance(text, str) and text and ipaddress.ip_address(address(text, field)).version != family:
-            raise BadRequest(f"Invalid input for field/attribute {field}. {text[:60]!r} is no IPv{family} address.")
+def usual_addresses(wanted: ServerWanted | ServerChange) -> None:
+    """Bring the access addresses into their usual form; "" clears one. Raises BadRequest for the wrong family."""
+    wanted.access_ip_v4 = _of_family(wanted.access_ip_v4, "accessIPv4", 4)
+    wanted.access_ip_v6 = _of_family(wanted.access_ip_v6, "accessIPv6", 6)
+
+
+def _of_family(text: str | UnsetType, field: str, family: int) -> str | UnsetType:
+    if text is UNSET or not text:
+        return text
+    usual = address(text, field)
+    if ipaddress.ip_address(usual).version != family:
+        raise BadRequest(f"Invalid input for field/attribute {field}. {text[:60]!r} is no IPv{family} address.")
+    return usual
 
 
 def check_hostname(hostname: str | UnsetType, version: Version) -> None:

@@ -1,13 +1,14 @@
 """Lists of servers: which filters there are, who may use them, and the rows of one page.
 
 Users may filter by what they see; admins by everything. What a user may not use is ignored, and refused since 2.75 when
-nobody may use it. `name` is meant as a pattern by the API; a pattern without wildcards is a part of the name, and every
-other one becomes the nearest LIKE, so that no expression of a user runs in the database.
+nobody may use it. `name` is meant as a regular expression by the API; it becomes the nearest LIKE, so that no
+expression of a user runs in the database.
 """
 
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select
@@ -84,6 +85,9 @@ _NEW = {"ip6": (2, 5), "tags": (2, 26), "tags-any": (2, 26), "not-tags": (2, 26)
         "changes-before": (2, 66), "locked": (2, 73)}  # fmt: skip
 
 
+_ATOM = re.compile(r"(\\.|\[\^?\]?[^\]]*\]|\([^()]*\)|.)([*+?]|\{[0-9,]*\})?", re.DOTALL)
+
+
 def usable(request: Request, op: Op) -> dict[str, str]:
     """The filters of a request that count for its asker. Raises BadRequest for unknown ones since 2.75."""
     admin = op.can("os_compute_api:servers:allow_all_filters", {})
@@ -135,12 +139,28 @@ def _condition(name: str, value: str, version: Version) -> list[ColumnElement[bo
 
 
 def pattern(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """The nearest LIKE of a regular expression: "^a.*b$", "a%" and plain parts mean what they say."""
-    body = text[:255]
-    start, end = body.startswith("^"), body.endswith("$")
-    parts = re.split(r"\.\*|\.\+", body.removeprefix("^").removesuffix("$"))
-    like = "%".join(part.replace("\\", "").replace("|", "||").replace("%", "|%").replace("_", "|_") for part in parts)
-    return column.like(f"{'' if start else '%'}{like}{'' if end else '%'}", escape="|")
+    """The nearest LIKE of a regular expression: it may find more, where one has no word for what was meant."""
+    branches: list[list[tuple[str, str]]] = [[]]
+    for atom, repeated in _ATOM.findall(text[:255]):
+        if atom == "|":
+            branches.append([])
+        else:
+            branches[-1].append((atom, repeated))
+    return or_(*(column.like(_like(branch), escape="|") for branch in branches))
+
+
+def _like(atoms: list[tuple[str, str]]) -> str:
+    starts, ends = atoms[:1] == [("^", "")], atoms[-1:] == [("$", "")]
+    inner = atoms[starts : len(atoms) - ends]
+    return ("" if starts else "%") + "".join(starmap(_wildcard, inner)) + ("" if ends else "%")
+
+
+def _wildcard(atom: str, repeated: str) -> str:
+    if repeated or (atom[0] == "(" and len(atom) > 1):
+        return "%"
+    if atom == "." or (len(atom) > 1 and (atom[0] == "[" or atom[1].isalnum())):
+        return "_"
+    return f"|{atom[-1]}" if atom[-1] in "|%_" else atom[-1]
 
 
 def _time(text: str, name: str) -> int:
