@@ -38,7 +38,7 @@ def usage_of(server: Any, period: Period) -> ServerUsage:
         hours=max(0, end - begin) / HOUR,
         uptime_s=max(0, (ended or period.now) - server.launched_at) // SECOND,
         ended_at=ended,
-        disk_gb=server.disk_gb + int(server.flavor.get("ephemeral_gb", 0)),
+        disk_gb=server.disk_gb + int(server.flavor["ephemeral"]),
     )
 
 

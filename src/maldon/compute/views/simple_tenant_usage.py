@@ -24,7 +24,7 @@ def _server(usage: ServerUsage) -> dict[str, Any]:
         "instance_id": server.id,
         "name": server.name,
         "tenant_id": server.project_id,
-        "flavor": server.flavor["name"],
+        "flavor": server.flavor["original_name"],
         "vcpus": server.vcpus,
         "memory_mb": server.memory_mb,
         "local_gb": usage.disk_gb,
