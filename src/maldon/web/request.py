@@ -7,7 +7,7 @@ one 400 sentence that names the field. A reply is a status, bytes and headers; a
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import falcon.asgi
 import msgspec
@@ -53,8 +53,8 @@ class Request:
 
     @property
     def url(self) -> str:
-        """The path below `base`, without the query."""
-        return str(self._falcon.path)
+        """The path below `base` as it stands in an address, without the query."""
+        return quote(self._falcon.path, safe="/:@!$&'()*+,;=~")  # what it holds may end up in a header of the answer
 
     @property
     def query_string(self) -> str:

@@ -1,5 +1,7 @@
 """A server's tags: at most fifty words to find it by."""
 
+from urllib.parse import quote
+
 import msgspec
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert
@@ -69,7 +71,7 @@ async def put(request: Request, op: Op) -> Reply:
                 raise BadRequest(f"The number of tags exceeded the per-server limit {MOST}")
             await session.run(insert(server_tags), {"server_id": server_id, "tag": tag})
             await change_server(session, op, server_id, {})
-    location = ("Location", f"{request.base}/v2.1/servers/{server_id}/tags/{tag}")
+    location = ("Location", f"{request.base}/v2.1/servers/{server_id}/tags/{quote(tag, safe='')}")
     return empty(204 if tag in tags else 201, (location,))
 
 
