@@ -11,21 +11,26 @@ The agent pulls; nobody calls it. `wait` is how many seconds (at most 30) the an
 nothing new. Revisions of one host only grow, in the order of commit, so `since` misses nothing; 0 asks for everything.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from maldon.ports.hypervisor import Capacity, GuestSpec, Power
+from maldon.ports.hypervisor import Amount, Capacity, GuestSpec, Power
+
+Name = Annotated[str, Meta(max_length=255)]
+Short = Annotated[str, Meta(max_length=64)]
+Revision = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 class HostReport(msgspec.Struct, frozen=True):
     """A host says it lives, and what it has. `tunnel_ip` is where other nodes send VXLAN to."""
 
     capacity: Capacity
-    hypervisor_features: tuple[str, ...] = ()
-    switch_features: tuple[str, ...] = ()
-    tunnel_ip: str = "127.0.0.1"
-    version: str = ""
+    hypervisor_features: tuple[Name, ...] = ()
+    switch_features: tuple[Name, ...] = ()
+    tunnel_ip: Short = "127.0.0.1"
+    version: Short = ""
 
 
 class MetadataSpec(msgspec.Struct, frozen=True):
@@ -76,11 +81,11 @@ class DesiredGuests(msgspec.Struct, frozen=True):
 class ObservedGuest(msgspec.Struct, frozen=True):
     """What became of a desired guest. `power` "absent" closes a removal; `error` is a sentence, and final."""
 
-    id: str
-    revision: int
+    id: Name
+    revision: Revision
     power: Power | Literal["absent", "vanished"]
-    hard_boots: int = 0
-    soft_boots: int = 0
+    hard_boots: Amount = 0
+    soft_boots: Amount = 0
     error: str | None = None
 
 
@@ -88,7 +93,7 @@ class ObservedWire(msgspec.Struct, frozen=True):
     """A port (or router) of this node is wired (`up`) or is not."""
 
     kind: Literal["port", "router", "network"]
-    id: str
+    id: Name
     up: bool
 
 

@@ -6,11 +6,13 @@ the process that started them.
 """
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
+from msgspec import Meta
 
 Power = Literal["running", "stopped"]
+Amount = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class ImageRef(msgspec.Struct, frozen=True):
@@ -70,12 +72,12 @@ class GuestSeen(msgspec.Struct, frozen=True):
 class Capacity(msgspec.Struct, frozen=True):
     """What a host has to give. `cpu_info` is the JSON text that the hypervisors API shows."""
 
-    hypervisor_type: str
-    hypervisor_version: int
-    vcpus: int
-    memory_mb: int
-    disk_gb: int
-    cpu_info: str = "{}"
+    hypervisor_type: Annotated[str, Meta(max_length=64)]
+    hypervisor_version: Amount
+    vcpus: Amount
+    memory_mb: Amount
+    disk_gb: Amount
+    cpu_info: Annotated[str, Meta(max_length=65535)] = "{}"
 
 
 class DriverRefused(Exception):

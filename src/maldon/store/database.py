@@ -48,7 +48,8 @@ def _meaning(error: Exception) -> Exception:
             return Stale("Somebody else changed the same thing; please try again.", internal=str(error.orig))
         if error.connection_invalidated:
             return Unavailable("The database is not reachable; please try again.", internal=str(error.orig))
-        if any(mark in str(error.orig) for mark in _UNFIT):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if state.startswith("22") or any(mark in str(error.orig) for mark in _UNFIT):  # 22: data exceptions
             return BadRequest("A value is out of the range that can be stored.", internal=str(error.orig))
     return error
 
