@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from maldon.compute.schemas.number import Number, number
@@ -55,5 +56,8 @@ def limits(values: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, int]:
 
 
 def forced(values: dict[str, Any]) -> bool:
-    """Whether limits below what is used are meant; takes "force" out of the values."""
-    return truthful(values.pop("force", False))
+    """Whether limits below what is used are meant; takes "force" out of the values. Raises BadRequest."""
+    try:
+        return truthful(msgspec.convert(values.pop("force", False), Bool))
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"Invalid input for field/attribute force. {error}") from None
