@@ -9,6 +9,8 @@ from sqlalchemy import insert
 from maldon.compute.models.server import servers
 from maldon.compute.routes import SERVICE
 from maldon.compute.settings import ComputeSettings
+from maldon.compute.verbs.flavor import Flavor
+from maldon.compute.views.server import embedded
 from maldon.placement import service as placement
 from maldon.placement.service import PlacementSettings, Wanted
 from maldon.ports.agent import HostReport
@@ -69,7 +71,7 @@ def conforms(body, module, name):
 async def a_server(nova, server_id, **values):
     """A server that runs on a host which has room for it: its row and its claim, as a finished create leaves them."""
     now = nova.clock.now()
-    flavor = {"name": "m1.tiny", "vcpus": 2, "memory_mb": 512, "disk_gb": 1, "ephemeral_gb": 1, "swap_mb": 0}
+    flavor = embedded(Flavor("1", "m1.tiny", 2, 512, 1, 1, 0, 1.0, True, None, {}))
     row = {"id": server_id, "name": server_id, "hostname": server_id, "project_id": DEMO, "user_id": "u-demo"}
     row |= {"state": "active", "power": "running", "locked": False, "flavor_id": "1", "flavor": flavor}
     row |= {"vcpus": 2, "memory_mb": 512, "disk_gb": 1, "config_drive": False, "disk_config": "AUTO"}
