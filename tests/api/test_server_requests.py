@@ -410,6 +410,6 @@ async def test_agents_calls_are_for_agents(made, host):
 async def test_discovery(made):
     ask = made.cloud.as_("")
     past, one = (await ask("GET", "/compute/")).json["versions"]
-    assert (past["id"], past["status"]) == ("v2.0", "SUPPORTED")
+    assert (past["id"], past["status"]) == ("v2.0", "DEPRECATED")
     assert (one["id"], one["min_version"], one["version"]) == ("v2.1", "2.1", "2.96")
     assert (await ask("GET", "/compute/v2.1/")).json["version"]["links"][0]["href"] == "http://cloud.test/compute/v2.1/"
