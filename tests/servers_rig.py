@@ -166,6 +166,7 @@ async def rig(url: str, tmp_path: Any) -> AsyncIterator[Rig]:
     kit = [
         placement.PlacementSettings(),
         compute.ComputeSettings(console_wait_s=2.0, wiring_pause_s=0.0),
+        compute.WiringBoard(),
         NetworkSettings(),
         ImageSettings(),
         FileStore(tmp_path / "images"),

@@ -10,6 +10,7 @@ from maldon.compute.verbs.audit import audit
 from maldon.compute.verbs.flavor import ensure_flavors
 from maldon.compute.verbs.guest import desired_guests, host_topic
 from maldon.compute.verbs.server import Usage, stuck, usage
+from maldon.compute.verbs.wiring_board import WiringBoard
 from maldon.kernel.op import Op
 from maldon.work.loops import Loop
 
@@ -20,6 +21,7 @@ __all__ = [
     "SAGAS",
     "ComputeSettings",
     "Usage",
+    "WiringBoard",
     "audit",
     "desired_guests",
     "ensure_flavors",

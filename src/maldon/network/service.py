@@ -24,10 +24,11 @@ from maldon.network.verbs.nics import (
 from maldon.network.verbs.observed import record_wires
 from maldon.network.verbs.security_group import groups_for
 from maldon.network.verbs.seen import FixedSeen, PortSeen, server_nets, servers_with_ports
-from maldon.network.verbs.wake import WIRING_TOPIC, wiring_topic
-from maldon.network.wiring import wiring
+from maldon.network.verbs.wake import MEMBERS_TOPIC, WIRING_TOPIC, wiring_topic
+from maldon.network.wiring import wiring, wirings
 
 __all__ = [
+    "MEMBERS_TOPIC",
     "WIRING_TOPIC",
     "FixedSeen",
     "Home",
@@ -52,4 +53,5 @@ __all__ = [
     "unbind_or_drop_ports",
     "wiring",
     "wiring_topic",
+    "wirings",
 ]

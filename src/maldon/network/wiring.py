@@ -1,17 +1,18 @@
-"""What one host must carry, computed from the tables whenever it is asked for.
+"""What hosts must carry, computed from the tables whenever it is asked for.
 
-The tables are the desired state; there is no second copy that could differ. Everything is read in at most twelve
-statements and put together here: the networks of the host's ports and routers, the security groups that filter, the
-ports, the routers. The same tables give the same value, so that its digest may serve as an ETag.
+The tables are the desired state; there is no second copy that could differ. Everything is read in at most thirteen
+statements, however many hosts ask at once, and put together here: the networks of a host's ports and routers, the
+security groups that filter, the ports, the routers. The same tables give the same value, so that its digest may serve
+as an ETag.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from maldon.kernel.op import Op, Session
 from maldon.network.collection import Below
@@ -43,25 +44,33 @@ Rows = dict[str, list[Any]]
 
 @dataclass(slots=True)
 class _Read:
-    """The rows that concern one host."""
+    """The rows that concern the hosts that ask. `tunnels` and `carriers` are hosts' addresses, hosts by network."""
 
-    guests: list[Any] = field(default_factory=list)
-    dhcp: dict[str, Any] = field(default_factory=dict)
-    routers: list[Any] = field(default_factory=list)
     legs: Rows = field(default_factory=dict)
-    networks: list[Any] = field(default_factory=list)
+    networks: dict[str, Any] = field(default_factory=dict)
     subnets: Rows = field(default_factory=dict)
     cidrs: dict[str, Any] = field(default_factory=dict)
     fixed: Rows = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: Rows = field(default_factory=dict)
-    members: dict[str, set[str]] = field(default_factory=dict)
+    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
     floating: Rows = field(default_factory=dict)
-    peers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    tunnels: dict[str, str] = field(default_factory=dict)
+    carriers: dict[str, set[str]] = field(default_factory=dict)
 
 
-_PORTS = select(ports).where(ports.c.host == bindparam("here")).order_by(ports.c.id)
-_ROUTERS = select(routers).where(routers.c.host == bindparam("here")).order_by(routers.c.id)
+@dataclass(slots=True)
+class _Here:
+    """What of it one host has: its guests' ports, its DHCP ports by network, its routers."""
+
+    host: str
+    guests: list[Any] = field(default_factory=list)
+    dhcp: dict[str, Any] = field(default_factory=dict)
+    routers: list[Any] = field(default_factory=list)
+
+
+_PORTS = Below(select(ports).order_by(ports.c.id), ports.c.host)
+_ROUTERS = Below(select(routers).order_by(routers.c.id), routers.c.host)
 _LEGS = Below(select(ports).where(ports.c.device_owner.in_(ROUTER_OWNERS)).order_by(ports.c.id), ports.c.device_id)
 _FLOATING = Below(select(floating_ips).order_by(floating_ips.c.floating_ip_address), floating_ips.c.router_id)
 _NETWORKS = Below(select(networks).order_by(networks.c.id), networks.c.id)
@@ -83,52 +92,51 @@ _ALLOWED = Below(
 
 async def wiring(session: Session, op: Op, host_name: str) -> Wiring:
     """Everything the host must carry."""
-    read = await _read(session, op, host_name)
-    return Wiring(
-        networks=tuple(_network(row, read) for row in read.networks),
-        groups=tuple(_groups(read)),
-        ports=tuple(_port(row, read) for row in read.guests),
-        routers=tuple(_router(row, read) for row in read.routers),
-    )
+    return (await wirings(session, op, [host_name]))[host_name]
 
 
-async def _read(session: Session, op: Op, host: str) -> _Read:
-    read = _Read()
-    for row in await session.all(_PORTS, {"here": host}):
+async def wirings(session: Session, op: Op, host_names: Sequence[str]) -> dict[str, Wiring]:
+    """Everything each of the hosts must carry."""
+    bound, routed = await _PORTS.of(session, host_names), await _ROUTERS.of(session, host_names)
+    hosts = [_here(name, bound.get(name, []), routed.get(name, [])) for name in host_names]
+    read = await _read(session, op, hosts)
+    return {here.host: _wiring(here, read) for here in hosts}
+
+
+def _here(host: str, bound: list[Any], routed: list[Any]) -> _Here:
+    here = _Here(host, routers=routed)
+    for row in bound:
         if row.device_owner == DHCP_OWNER:
-            read.dhcp[row.network_id] = row
+            here.dhcp[row.network_id] = row
         else:
-            read.guests.append(row)
-    read.routers = await session.all(_ROUTERS, {"here": host})
-    router_ids = [row.id for row in read.routers]
+            here.guests.append(row)
+    return here
+
+
+async def _read(session: Session, op: Op, hosts: list[_Here]) -> _Read:
+    read = _Read()
+    router_ids = [row.id for here in hosts for row in here.routers]
     if router_ids:
         read.legs = await _LEGS.of(session, router_ids)
         read.floating = await _FLOATING.of(session, router_ids)
-    all_legs = [leg for some in read.legs.values() for leg in some]
-    carried = {row.network_id for row in (*read.guests, *all_legs, *read.dhcp.values())}
+    legs = [leg for some in read.legs.values() for leg in some]
+    bound = [row for here in hosts for row in (*here.guests, *here.dhcp.values())]
+    carried = sorted({row.network_id for row in (*bound, *legs)})
     if not carried:
         return read
-    read.networks = [row for some in (await _NETWORKS.of(session, sorted(carried))).values() for row in some]
-    read.subnets = await _SUBNETS.of(session, sorted(carried))
+    read.networks = {row.id: row for some in (await _NETWORKS.of(session, carried)).values() for row in some}
+    read.subnets = await _SUBNETS.of(session, carried)
     read.cidrs = {s.id: s for some in read.subnets.values() for s in some}
-    ids = [row.id for row in (*read.guests, *all_legs, *read.dhcp.values())]
-    read.fixed = await FIXED_IPS.of(session, ids)
-    await _read_peers(session, op, host, read)
-    await _read_groups(session, read)
+    read.fixed = await FIXED_IPS.of(session, [row.id for row in (*bound, *legs)])
+    read.tunnels = {h.name: h.tunnel_ip for h in await placement.hosts(session, op) if h.alive}
+    own = [row.id for row in read.networks.values() if not row.external]
+    read.carriers = await carriers(session, own) if own else {}
+    await _read_groups(session, read, [row.id for row in bound if row.port_security_enabled])
     return read
 
 
-async def _read_peers(session: Session, op: Op, host: str, read: _Read) -> None:
-    """The tunnel addresses of the other hosts that carry each network; a silent host keeps its place for a while."""
-    tunnels = {h.name: h.tunnel_ip for h in await placement.hosts(session, op) if h.alive and h.name != host}
-    own = [row.id for row in read.networks if not row.external]
-    for network_id, there in (await carriers(session, own)).items() if own else ():
-        read.peers[network_id] = tuple(sorted({tunnels[name] for name in there if name in tunnels}))
-
-
-async def _read_groups(session: Session, read: _Read) -> None:
-    """The groups of the ports here, their rules, and the members of groups that the rules name."""
-    secured = [row.id for row in read.guests if row.port_security_enabled]
+async def _read_groups(session: Session, read: _Read, secured: list[str]) -> None:
+    """The groups of the ports, their rules, and the members of groups that the rules name."""
     if not secured:
         return
     rows = await GROUPS.of(session, secured)
@@ -138,9 +146,18 @@ async def _read_groups(session: Session, read: _Read) -> None:
         return
     read.rules = await _RULES.of(session, used)
     named = {rule.remote_group_id for some in read.rules.values() for rule in some if rule.remote_group_id}
-    read.members = await _members(session, named)
-    for group in used:
-        read.rules.setdefault(group, [])
+    read.members = {group: tuple(sorted(some)) for group, some in (await _members(session, named)).items()}
+
+
+def _wiring(here: _Here, read: _Read) -> Wiring:
+    legs = [leg for router in here.routers for leg in read.legs.get(router.id, ())]
+    carried = {row.network_id for row in (*here.guests, *here.dhcp.values(), *legs)} & read.networks.keys()
+    return Wiring(
+        networks=tuple(_network(read.networks[network], here, read) for network in sorted(carried)),
+        groups=tuple(_groups(here, read)),
+        ports=tuple(_port(row, read) for row in here.guests),
+        routers=tuple(_router(row, read) for row in here.routers),
+    )
 
 
 async def _members(session: Session, group_ids: Collection[str]) -> dict[str, set[str]]:
@@ -156,7 +173,7 @@ async def _members(session: Session, group_ids: Collection[str]) -> dict[str, se
     return found
 
 
-def _network(row: Any, read: _Read) -> NetworkSpec:
+def _network(row: Any, here: _Here, read: _Read) -> NetworkSpec:
     there = read.subnets.get(row.id, [])
     return NetworkSpec(
         id=row.id,
@@ -164,9 +181,15 @@ def _network(row: Any, read: _Read) -> NetworkSpec:
         external=row.external,
         vni=None if row.external else row.vni,
         subnets=tuple(_subnet(s) for s in there),
-        dhcp=_dhcp(row, read),
-        peers=read.peers.get(row.id, ()),
+        dhcp=_dhcp(row, here, read),
+        peers=_peers(row, here, read),
     )
+
+
+def _peers(network: Any, here: _Here, read: _Read) -> tuple[str, ...]:
+    """The tunnel addresses of the other living hosts that carry the network."""
+    others = read.carriers.get(network.id, set()) - {here.host}
+    return tuple(sorted({read.tunnels[name] for name in others if name in read.tunnels}))
 
 
 def _subnet(row: Any) -> SubnetSpec:
@@ -182,14 +205,14 @@ def _subnet(row: Any) -> SubnetSpec:
     )
 
 
-def _dhcp(network: Any, read: _Read) -> DhcpSpec | None:
+def _dhcp(network: Any, here: _Here, read: _Read) -> DhcpSpec | None:
     """The DHCP service for the guests of this host: those of other hosts have their own there."""
-    port = read.dhcp.get(network.id)
+    port = here.dhcp.get(network.id)
     if port is None or not read.fixed.get(port.id):
         return None
     leases = [
         Lease(guest.mac_address, place.ip_address, guest.hostname or _host_name(place.ip_address))
-        for guest in read.guests
+        for guest in here.guests
         if guest.network_id == network.id
         for place in read.fixed.get(guest.id, ())
         if _leased(read.cidrs[place.subnet_id])
@@ -211,10 +234,12 @@ def _interface_addresses(port_id: str, read: _Read) -> tuple[str, ...]:
     return tuple(f"{p.ip_address}/{read.cidrs[p.subnet_id].cidr.partition('/')[2]}" for p in places)
 
 
-def _groups(read: _Read) -> Iterable[GroupSpec]:
-    for group in sorted(read.rules.keys() | read.members.keys()):
-        specs = tuple(_rule(rule) for rule in read.rules.get(group, ()))
-        yield GroupSpec(group, specs, tuple(sorted(read.members.get(group, ()))))
+def _groups(here: _Here, read: _Read) -> Iterable[GroupSpec]:
+    used = {group for row in here.guests for group in read.groups.get(row.id, ())}
+    named = {rule.remote_group_id for group in used for rule in read.rules.get(group, ()) if rule.remote_group_id}
+    for group in sorted(used | named):
+        specs = tuple(_rule(rule) for rule in read.rules.get(group, ())) if group in used else ()
+        yield GroupSpec(group, specs, read.members.get(group, ()))
 
 
 def _rule(row: Any) -> RuleSpec:

@@ -17,6 +17,7 @@ import psutil
 import structlog
 
 from maldon.compute import routes as compute_routes
+from maldon.compute import service as compute
 from maldon.identity import routes as identity_routes
 from maldon.identity import service as identity
 from maldon.image import routes as image_routes
@@ -120,6 +121,7 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
         verifier = identity.TokenVerifier(db, keys, clock, settings.identity)
         things = (
             wakes,
+            compute.WiringBoard(),
             verifier,
             identity.Passwords(settings.identity),
             settings.identity,

@@ -75,12 +75,19 @@ class Wakes:
                     self._set(message.topic.removeprefix(PREFIX))
 
 
-async def sleep(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event or the time, whichever comes first; whether it was the event, which is cleared."""
+async def sleep_until(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event or the time, whichever comes first; whether it was the event, which stays set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
         return False
-    event.clear()
     return True
+
+
+async def sleep(event: asyncio.Event, seconds: float) -> bool:
+    """Like `sleep_until`, and clear the event."""
+    woken = await sleep_until(event, seconds)
+    if woken:
+        event.clear()
+    return woken

@@ -5,23 +5,22 @@ open, and looks again when woken or when its time is up, so a lost wake only cos
 """
 
 import asyncio
-import hashlib
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from maldon.compute.settings import ComputeSettings
 from maldon.compute.verbs.guest import desired_guests, host_topic
 from maldon.compute.verbs.job import answer_job
 from maldon.compute.verbs.report import record_observed
+from maldon.compute.verbs.wiring_board import WiringBoard
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op
 from maldon.network import service as network
 from maldon.placement import service as placement
 from maldon.ports.agent import HostReport, JobResult, ObservedGuest, ObservedWire
 from maldon.web.request import Reply, Request, empty, json, whole
-from maldon.work.wakes import Wakes, sleep
+from maldon.work.wakes import Wakes, sleep, sleep_until
 
 RULE = "agent:report"
 LONGEST_S = 30
@@ -83,22 +82,26 @@ async def observed_guests(request: Request, op: Op) -> Reply:
 async def wiring(request: Request, op: Op) -> Reply:
     """Everything the node must carry; 304 while it is what the agent has."""
     await _check_owner(request, op)
-    known = request.header("If-None-Match").strip('W/"')
-    clock, deadline = asyncio.get_running_loop().time, asyncio.get_running_loop().time() + _wait(request)
-    topics = (network.WIRING_TOPIC, network.wiring_topic(_host(request)))
-    with op.use(Wakes).listening(*topics) as event:
+    host, known = _host(request), request.header("If-None-Match").strip('W/"')
+    clock, settings, wakes = asyncio.get_running_loop().time, op.use(ComputeSettings), op.use(Wakes)
+    deadline = clock() + _wait(request)
+    with (
+        wakes.listening(network.WIRING_TOPIC, network.wiring_topic(host)) as soon,
+        wakes.listening(network.MEMBERS_TOPIC) as late,
+    ):
         while True:
-            event.clear()
-            async with op.db.read() as session:
-                body = msgspec.json.encode(await network.wiring(session, op, _host(request)))
-            etag = hashlib.sha256(body).hexdigest()[:32]
-            left = deadline - clock()
+            soon.clear()
+            late.clear()
+            body, etag = await op.use(WiringBoard).of(op, host)
             if etag != known:
                 return Reply(200, body, (("ETag", f'"{etag}"'),))
-            if left <= 0:
+            look_again = min(clock() + LOOK_AGAIN_S, deadline)
+            while not soon.is_set() and not late.is_set() and clock() < look_again:
+                await sleep_until(soon, min(settings.members_pause_s, look_again - clock()))
+            if clock() >= deadline:
                 return empty(304, (("ETag", f'"{etag}"'),))
-            if await sleep(event, min(left, LOOK_AGAIN_S)):
-                await asyncio.sleep(op.use(ComputeSettings).wiring_pause_s)  # more changes come right behind
+            if soon.is_set():
+                await asyncio.sleep(settings.wiring_pause_s)  # more changes come right behind
 
 
 async def observed_wires(request: Request, op: Op) -> Reply:

@@ -15,8 +15,8 @@ from maldon.network.schemas.body import address, cidr
 from maldon.network.verbs.address import RANDOM, Place, places_for, subnets_of, write_places
 from maldon.network.verbs.dhcp import drop_idle_dhcp, ensure_dhcp
 from maldon.network.verbs.record import Record, born, change
-from maldon.network.verbs.security_group import check_groups, default_group, wake_group
-from maldon.network.verbs.wake import wake_hosts
+from maldon.network.verbs.security_group import check_groups, default_group
+from maldon.network.verbs.wake import wake_hosts, wake_members
 
 _MAKE, _JOIN = insert(ports), insert(port_groups)
 _PLAIN = ("name", "admin_state_up", "port_security_enabled", "position", "hostname")
@@ -150,7 +150,8 @@ async def _bound(session: Session, op: Op, row: Any, network: Any, there: Sequen
     wake_hosts(session, op, [row.host])
     if not row.device_owner.startswith("network:"):
         await ensure_dhcp(session, op, network, row.host, there)
-    await wake_group(session, op, groups)
+    if groups:
+        wake_members(session, op)
 
 
 async def fixed_of(session: Session, port_id: str) -> list[Place]:
@@ -206,7 +207,7 @@ async def _new_groups(session: Session, op: Op, row: Record, given: Mapping[str,
         if wanted:
             await session.run(_JOIN, [{"port_id": row.id, "group_id": g} for g in wanted])
     if row.host:
-        await wake_group(session, op, {*wanted, *before})
+        wake_members(session, op)
     return wanted
 
 
@@ -277,7 +278,7 @@ def check_not_serving(row: Any) -> None:
 async def drop_port(session: Session, op: Op, row: Any) -> None:
     """Take a port away with all that hangs on it."""
     if row.host:
-        await wake_group(session, op, await groups_of(session, row.id))
+        wake_members(session, op)
         wake_hosts(session, op, [row.host])
     await release_floating(session, op, row.id)
     await session.run(delete(fixed_ips).where(fixed_ips.c.port_id == row.id))
