@@ -12,7 +12,7 @@ from maldon.compute.verbs.action import delete_server
 from maldon.compute.verbs.birth import create_servers
 from maldon.compute.verbs.guest import change_details
 from maldon.compute.verbs.nics import Net, nets_of
-from maldon.compute.verbs.server import change_server, find_server, seen_columns, tags_of
+from maldon.compute.verbs.server import change_server, find_server, see_server, seen_columns, tags_of
 from maldon.compute.views.server import Beside, Shape, brief, created
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op, Session
@@ -140,8 +140,8 @@ async def create(request: Request, op: Op) -> Reply:
 
 async def show(request: Request, op: Op) -> Reply:
     async with op.db.read() as session:
-        columns = seen_columns(operator=is_operator(op))
-        server = await find_server(session, op, request.path["id"], "os_compute_api:servers:show", columns=columns)
+        rule = "os_compute_api:servers:show"
+        server = await see_server(session, op, request.path["id"], rule, operator=is_operator(op))
         there = await beside(session, op, [server])
     return json({"server": shape(request, op).one(server, there[server.id])})
 

@@ -1,10 +1,10 @@
 """Servers within a transaction: found, counted, moved from state to state, changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, func, insert, select, type_coerce, update
+from sqlalchemy import ColumnElement, Select, Text, bindparam, func, insert, select, type_coerce, update
 
 from maldon.compute.models.server import server_tags, servers
 from maldon.compute.plan.states import State, Task, sources
@@ -33,19 +33,22 @@ def target(server: Any) -> dict[str, Any]:
     return {"project_id": server.project_id, "tenant_id": server.project_id, "user_id": server.user_id}
 
 
-async def find_server(
-    session: Session,
-    op: Op,
-    server_id: str,
-    rule: str,
-    *,
-    deleted: bool = False,
-    columns: Sequence[ColumnElement[Any]] = (*servers.c,),
-) -> Any:
+async def find_server(session: Session, op: Op, server_id: str, rule: str, *, deleted: bool = False) -> Any:
     """The server, if the asker may do `rule` to it. Raises NotFound when it is none of the asker's, else Forbidden."""
-    statement = select(*columns).where(servers.c.id == server_id)
-    server = await session.first(statement if deleted else statement.where(LIVE_ROW))
-    if server is None or not op.can("os_compute_api:servers:show", target(server)):
+    return await _find(session, op, _BY_ID, server_id, rule, deleted=deleted)
+
+
+async def see_server(session: Session, op: Op, server_id: str, rule: str, *, operator: bool) -> Any:
+    """As `find_server`, with what views show."""
+    return await _find(session, op, _SEEN_BY_ID[operator], server_id, rule)
+
+
+async def _find(
+    session: Session, op: Op, statement: Select[Any], server_id: str, rule: str, *, deleted: bool = False
+) -> Any:
+    server = await session.first(statement, {"server": server_id})
+    gone = server is None or (server.deleted_at is not None and not deleted)
+    if gone or not op.can("os_compute_api:servers:show", target(server)):
         raise NotFound(f"Instance {server_id} could not be found.")
     op.may(rule, target(server))
     return server
@@ -56,6 +59,14 @@ def seen_columns(*, operator: bool) -> list[ColumnElement[Any]]:
     wanted = [column for column in servers.c if column.name not in _UNSEEN]
     wanted += [servers.c.user_data] if operator else []
     return [type_coerce(c, Text).label(c.name) if c.name in _AS_TEXT else c for c in wanted]
+
+
+# Made once: to build a statement of forty columns costs more than to run it.
+_BY_ID = select(servers).where(servers.c.id == bindparam("server"))
+_SEEN_BY_ID = {
+    operator: select(*seen_columns(operator=operator)).where(servers.c.id == bindparam("server"))
+    for operator in (False, True)
+}
 
 
 async def find_idle(session: Session, op: Op, server_id: str, rule: str, doing: str) -> Any:
