@@ -125,7 +125,7 @@ async def _up(home: Home, settings: Settings, wanted: Wanted, *, simulated: bool
 
 async def _until_ready(process: Process, running: asyncio.Task[None]) -> None:
     """Return once every role runs."""
-    while process.problems() and not running.done():  # noqa: ASYNC110 - a start takes a moment, once
+    while (not process.roles or process.problems()) and not running.done():  # noqa: ASYNC110 - a start takes a moment, once
         await asyncio.sleep(0.01)
     if running.done():
         await running
