@@ -49,7 +49,8 @@ class Request:
     @property
     def base(self) -> str:
         f = self._falcon
-        return f"{f.forwarded_scheme}://{f.forwarded_host}{f.root_path}"
+        scheme = "https" if f.forwarded_scheme == "https" else "http"  # both are headers: anybody's words
+        return f"{scheme}://{quote(f.forwarded_host, safe=':[]')}{f.root_path}"
 
     @property
     def url(self) -> str:
