@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from maldon.web.service import PUBLIC
 from tests.api import hostile
-from tests.api.good_bodies import BYTES, PATCH, ROUTES, SECRET, Case, Route, cases, least, takes_body
+from tests.api.good_bodies import BYTES, PATCH, PUBLIC_KEY, ROUTES, SECRET, Case, Route, cases, least, takes_body
 from tests.api.whole_cloud import Whole, whole
 from tests.harness import Answer
 
@@ -190,6 +190,19 @@ async def test_queries_that_make_no_sense(cloud):
     report(wrong + hostile.changes(before, await cloud.state()))
 
 
+async def test_headers_that_make_no_sense(cloud):
+    good, wrong = cases(cloud.things), []
+    for route in ROUTES:
+        if route.method == "DELETE":
+            continue
+        for headers in hostile.HEADERS:
+            at = cloud.at(route, **dict.fromkeys(re.findall(r"{(\w+)}", route.path), "no-such-thing"))
+            got = await send(cloud, route, "reader", good.get(route.key, NOTHING), at=at, **headers)
+            if fault := misshapen(route, got):
+                wrong.append(f"{route.key} with {str(headers)[:100]}: {fault}")
+    report(wrong)
+
+
 async def test_microversions_that_do_not_exist(cloud):
     good, wrong = cases(cloud.things), []
     for route in ROUTES:
@@ -303,3 +316,56 @@ async def test_secrets_stay_secret(tmp_path):
     assert len(lines) > len(ROUTES)
     wrong = [f"logged {what}: {line[:300]}" for line in lines for what, secret in seen["secrets"] if secret in line]
     report(wrong + seen["wrong"])
+
+
+async def test_nothing_is_joined_to_another_projects_things(cloud):
+    """A member of another project names demo's things in the bodies of its own: they are as good as absent."""
+    t, net = cloud.things, "/network/v2.0"
+    own = {
+        one: (await cloud.make("other", f"{net}/{one}s", {one: {"name": "own"}}))["id"] for one in ("network", "router")
+    }
+    subnet = {"network_id": own["network"], "ip_version": 4, "cidr": "10.5.0.0/24"}
+    own["subnet"] = (await cloud.make("other", f"{net}/subnets", {"subnet": subnet}))["id"]
+    own["port"] = (await cloud.make("other", f"{net}/ports", {"port": {"network_id": own["network"]}}))["id"]
+    own["group"] = (await cloud.make("other", f"{net}/security-groups", {"security_group": {"name": "own"}}))["id"]
+    public = {"floating_network_id": t["public"]}
+    own["floatingip"] = (await cloud.make("other", f"{net}/floatingips", {"floatingip": public}))["id"]
+    rule = {"security_group_id": own["group"], "direction": "ingress", "remote_group_id": t["security-groups"]}
+    server = {"name": "s", "imageRef": t["queued"], "flavorRef": "42", "networks": [{"uuid": own["network"]}]}
+    image = server | {"imageRef": t["images"]}  # that one is shared with the other project
+    leg = f"{net}/routers/{own['router']}/add_router_interface"
+    group = t["security-groups"]
+    key = {"name": "x", "public_key": PUBLIC_KEY, "type": "ssh", "user_id": t["demo user"]}
+    tries = (
+        ("POST", f"{net}/ports", {"port": {"network_id": own["network"], "security_groups": [group]}}),
+        ("PUT", f"{net}/ports/{own['port']}", {"port": {"security_groups": [group]}}),
+        ("PUT", f"{net}/ports/{own['port']}", {"port": {"fixed_ips": [{"subnet_id": t["subnets"]}]}}),
+        ("POST", f"{net}/subnets", {"subnet": {**subnet, "cidr": None, "subnetpool_id": t["subnetpools"]}}),
+        ("PUT", leg, {"subnet_id": t["subnets"]}),
+        ("PUT", leg, {"port_id": t["spare port"]}),
+        ("PUT", f"{net}/routers/{own['router']}", {"router": {"external_gateway_info": {"network_id": t["networks"]}}}),
+        ("POST", f"{net}/floatingips", {"floatingip": {**public, "port_id": t["spare port"]}}),
+        ("PUT", f"{net}/floatingips/{own['floatingip']}", {"floatingip": {"port_id": t["spare port"]}}),
+        ("POST", f"{net}/security-group-rules", {"security_group_rule": rule}),
+        ("POST", f"{net}/networks", {"network": {"project_id": t["demo"]}}),
+        ("POST", "/image/v2/images", {"name": "x", "owner": t["demo"]}),
+        ("POST", "/compute/v2.1/servers", {"server": server}),
+        ("POST", "/compute/v2.1/servers", {"server": image | {"networks": [{"uuid": t["networks"]}]}}),
+        ("POST", "/compute/v2.1/servers", {"server": image | {"networks": [{"port": t["spare port"]}]}}),
+        ("POST", "/compute/v2.1/servers", {"server": image | {"key_name": t["os-keypairs"]}}),
+        ("POST", "/compute/v2.1/servers", {"server": image | {"security_groups": [{"name": group}]}}),
+        ("POST", "/compute/v2.1/servers", {"server": image | {"flavorRef": t["flavors"]}}),
+        (
+            "POST",
+            "/compute/v2.1/servers",
+            {"server": image, "os:scheduler_hints": {"group": t["os-server-groups"]}},
+        ),
+        ("POST", "/compute/v2.1/os-keypairs", {"keypair": key}),
+    )
+    wrong, before = [], await cloud.state()
+    for method, url, body in tries:
+        got = await cloud.ask("other", method, url, body)
+        if got.status not in {400, 403, 404, 409}:
+            wrong.append(f"{method} {url} {body}: {got.status} {got.body[:120]!r}")
+    report(wrong + hostile.changes(before, await cloud.state()))
+    assert (await cloud.ask("other", "POST", "/compute/v2.1/servers", {"server": image})).status == 202
