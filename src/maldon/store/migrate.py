@@ -78,6 +78,7 @@ def _one_at_a_time(connection: Connection) -> None:
 
 def _next_please(connection: Connection) -> None:
     if connection.dialect.name in {"mysql", "mariadb"}:
+        connection.exec_driver_sql("COMMIT")  # before the next one looks
         connection.execute(text("SELECT RELEASE_LOCK('maldon-migrate')"))
 
 
