@@ -8,7 +8,7 @@ from sqlalchemy import Column, Integer, delete, insert, select
 from maldon.kernel.errors import Conflict, Stale
 from maldon.store.schema import id_column, table
 from maldon.work.models import journal, operations
-from maldon.work.runner import LEASE_S, Runner
+from maldon.work.runner import LEASE_S, Runner, release_leases
 from maldon.work.sagas import Fault, Saga, Step, fail, finish, live_operation, start
 from tests.harness import cloud
 
@@ -113,6 +113,20 @@ async def test_a_worker_that_lost_its_lease_commits_nothing(world):
     world.clock.advance(LEASE_S + 1)
     await world.run_sagas()
     await slow._advance(held)
+    assert await census(world) == ALL
+
+
+async def test_a_worker_sleeps_while_another_holds_what_is_due_and_goes_on_when_leases_are_void(world):
+    await begin(world, PLAIN)
+    dead, living = Runner(world.op(), world.sagas), Runner(world.op(), world.sagas)
+    [row] = await dead._due()
+    held = await dead._lease(row)
+    assert await living.once() == 0
+    assert await living.next_due_s() == LEASE_S
+    await release_leases(world.db)
+    assert await living.next_due_s() == 0
+    assert await living.once() == 1
+    await dead._advance(held)
     assert await census(world) == ALL
 
 

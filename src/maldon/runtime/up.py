@@ -19,6 +19,7 @@ from maldon.runtime.log import set_up
 from maldon.runtime.process import Process, open_process, run, run_record
 from maldon.runtime.roles import NAMES, choose, lacking
 from maldon.runtime.settings import Settings, read_settings
+from maldon.work.runner import release_leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ async def _up(home: Home, settings: Settings, wanted: Wanted, *, simulated: bool
         roles = choose(NAMES, process)
         await make_resources(process)
         report.step("image, flavors, networks")
+        if not settings.cloud.database:  # it is ours alone: whoever held an operation died with the process before us
+            await release_leases(process.db)
         home.write_json("run.json", run_record(process, roles))
         running = asyncio.create_task(run(process, roles), name="roles")
         stopping = asyncio.create_task(stop.wait(), name="stop")
