@@ -180,6 +180,8 @@ async def test_an_aggregate_puts_its_hosts_into_a_zone(nova):
     await act(nova, one, "remove_host", {"host": "host-a"})
     await ok(nova, "DELETE", f"/os-aggregates/{one['id']}")
     assert await ok(nova, "GET", "/os-aggregates") == {"aggregates": []}
+    for number, status in (("1", 404), ("-1", 404), ("", 404), ("x", 400)):
+        await ok(nova, "GET", f"/os-aggregates/{number}", status=status)
 
 
 async def test_a_host_is_in_one_zone_and_stays_there_with_its_servers(nova):

@@ -30,7 +30,9 @@ _P = "os_compute_api:"
 SERVERS: Routes = {
     "/": {"GET": (version.index, PUBLIC)},
     "/v2": {"GET": (version.show_past, PUBLIC)},
+    "/v2/": {"GET": (version.show_past, PUBLIC)},
     "/v2.1": {"GET": (version.show, PUBLIC)},
+    "/v2.1/": {"GET": (version.show, PUBLIC)},
     "/v2.1/servers": {
         "GET": (server.index, _P + "servers:index"),
         "POST": (server.create, _P + "servers:create"),
@@ -108,5 +110,6 @@ SERVICE = Service(
     routes={**SERVERS, **CATALOGUE, **AGENT},
     rules=RULES,
     dialect=COMPUTE,
+    ends_in_slash=False,
     versions=VERSIONS,
 )

@@ -9,7 +9,7 @@ from maldon.compute.schemas import aggregate as schemas
 from maldon.compute.verbs import aggregate as verbs
 from maldon.compute.verbs.aggregate import Aggregate
 from maldon.compute.views import aggregate as views
-from maldon.kernel.errors import NotOffered
+from maldon.kernel.errors import NotFound, NotOffered
 from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, empty, json, whole
 
@@ -17,7 +17,11 @@ _P = "os_compute_api:os-aggregates:"
 
 
 def _id(request: Request) -> int:
-    return whole(request.path["id"], "aggregate_id")
+    """The number in the path. Raises BadRequest for what is none, NotFound for one that no aggregate can have."""
+    text = request.path["id"]
+    if text.startswith("-") and text[1:].isdecimal():
+        raise NotFound(f"Aggregate {text} could not be found.")
+    return whole(text, "aggregate_id")
 
 
 async def index(_request: Request, op: Op) -> Reply:
