@@ -1,7 +1,7 @@
 r"""Tempest's tests against a simulated cloud, run by stestr in the stock clients' virtual environment.
 
-As a command it runs the tests whose ids match a regular expression, prints a summary and every failure's last words,
-and with --grow adds those that passed to the list of ids that must:
+As a command it runs the tests whose ids match a regular expression, prints every failure, why others were skipped, and
+a summary, and with --grow adds those that passed to the list of ids that must:
 
     python -m tests.compat.tempest 'tempest\.api\.network' [--grow] [--workers 2] [--keep DIR]
 
@@ -80,6 +80,11 @@ class Tempest:
         """The failures of the last run, each with its traceback."""
         return self._stestr("last", "--no-subunit-trace").stdout.decode(errors="replace")
 
+    def why_skipped(self) -> Counter[str]:
+        """The reasons for which tests of the last run did not run."""
+        lines = self._stestr("last", "--force-subunit-trace").stdout.decode(errors="replace").splitlines()
+        return Counter(line.partition("SKIPPED: ")[2] for line in lines if "SKIPPED: " in line)
+
     def _admin(self, *words: str):
         return self.cloud.openstack(*words, cloud="maldon-admin")
 
@@ -132,6 +137,7 @@ def main() -> None:
     with tempest(home=chosen.home, folder=chosen.keep, workers=chosen.workers) as ready:
         results = ready.run(chosen.regex)
         sys.stdout.write(ready.last_words())
+        sys.stdout.writelines(f"{n} skipped: {why}\n" for why, n in ready.why_skipped().most_common())
     counts = Counter(results.values())
     sys.stdout.write(f"\n{dict(counts)}\n")
     sys.stdout.writelines(f"{status} {test}\n" for test, status in sorted(results.items()) if status != "success")
