@@ -152,6 +152,9 @@ async def test_hosts_in_the_words_of_long_ago(nova):
     one = await ok(nova, "GET", "/os-hosts/host-a")
     conforms(one, "v2_1.hosts", "get_host_detail")
     await ok(nova, "GET", "/os-hosts", None, "2.43", 404)
+    shown = await ok(nova, "PUT", "/os-hosts/host-a", {"status": " DISABLE "})
+    assert shown == {"host": "host-a", "status": "disabled"}
+    assert (await service_of(nova, "host-a"))["status"] == "disabled"
 
 
 async def made(nova, **wanted):
@@ -293,6 +296,16 @@ BAD = [
     ("admin", "2.88", "GET", "/os-hypervisors/statistics", None, 404),
     ("admin", "2.88", "GET", f"/os-hypervisors/{NOBODY}/uptime", None, 404),
     ("admin", "2.1", "GET", "/os-hosts/nowhere", None, 404),
+    ("demo", "2.1", "PUT", "/os-hosts/host-a", {"status": "enable"}, 403),
+    ("admin", "2.1", "PUT", "/os-hosts/host-a", {}, 400),
+    ("admin", "2.1", "PUT", "/os-hosts/host-a", {"status": "tired"}, 400),
+    ("admin", "2.1", "PUT", "/os-hosts/host-a", {"status": "enable", "maintenance_mode": "perhaps"}, 400),
+    ("admin", "2.1", "PUT", "/os-hosts/host-a", {"maintenance_mode": "enable"}, 501),
+    ("admin", "2.1", "PUT", "/os-hosts/nowhere", {"status": "enable"}, 404),
+    ("admin", "2.43", "PUT", "/os-hosts/host-a", {"status": "enable"}, 404),
+    ("demo", "2.1", "GET", "/os-hosts/host-a/reboot", None, 403),
+    ("admin", "2.1", "GET", "/os-hosts/nowhere/shutdown", None, 404),
+    ("admin", "2.1", "GET", "/os-hosts/host-a/startup", None, 501),
     ("demo", "2.1", "POST", "/os-aggregates", agg(name="a"), 403),
     ("admin", "2.1", "POST", "/os-aggregates", {}, 400),
     ("admin", "2.1", "POST", "/os-aggregates", agg(), 400),

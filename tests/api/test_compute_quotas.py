@@ -92,6 +92,7 @@ BAD = [
     ("demo", "2.1", "GET", "/os-quota-class-sets/default", None, 403),
     ("demo", "2.1", "PUT", "/os-quota-class-sets/default", {"quota_class_set": {"cores": 1}}, 403),
     ("admin", "2.1", "PUT", "/os-quota-class-sets/default", {"quota_class_set": {"server_groups": 1}}, 400),
+    ("admin", "2.1", "PUT", "/os-quota-class-sets/default", {"quota_class_set": {"fixed_ips": 1}}, 200),
     ("admin", "2.50", "PUT", "/os-quota-class-sets/default", {"quota_class_set": {"server_groups": 1}}, 200),
     ("admin", "2.1", "PUT", "/os-quota-class-sets/default", {"quota_set": {"cores": 1}}, 400),
     ("demo", "2.1", "GET", f"/limits?tenant_id={OTHER}", None, 403),

@@ -95,7 +95,10 @@ CATALOGUE: Routes = {
     "/v2.1/os-hypervisors/{id}/search": {"GET": (hypervisor.search, _P + "os-hypervisors:search")},
     "/v2.1/os-hypervisors/{id}/servers": {"GET": (hypervisor.servers_on, _P + "os-hypervisors:servers")},
     "/v2.1/os-hosts": {"GET": (host.index, _P + "os-hosts:list")},
-    "/v2.1/os-hosts/{name}": {"GET": (host.show, _P + "os-hosts:show")},
+    "/v2.1/os-hosts/{name}": {"GET": (host.show, _P + "os-hosts:show"), "PUT": (host.update, _P + "os-hosts:update")},
+    "/v2.1/os-hosts/{name}/startup": {"GET": (host.power, _P + "os-hosts:power")},
+    "/v2.1/os-hosts/{name}/shutdown": {"GET": (host.power, _P + "os-hosts:power")},
+    "/v2.1/os-hosts/{name}/reboot": {"GET": (host.power, _P + "os-hosts:power")},
     "/v2.1/os-aggregates": {
         "GET": (aggregate.index, _P + "os-aggregates:index"),
         "POST": (aggregate.create, _P + "os-aggregates:create"),

@@ -68,7 +68,7 @@ async def update(request: Request, op: Op) -> Reply:
 def _check(wanted: Mapping[str, int], used: Mapping[str, int]) -> None:
     """Refuse a limit below what is used."""
     for name, limit in wanted.items():
-        if 0 <= limit < used[name]:
+        if 0 <= limit < used.get(name, 0):
             raise BadRequest(
                 f"Quota limit {limit} for {name} must be greater than or equal to already used and reserved "
                 f"{used[name]}."

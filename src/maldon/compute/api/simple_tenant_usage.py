@@ -38,7 +38,7 @@ async def show(request: Request, op: Op) -> Reply:
     only_parameters(request, op, {"start", "end", "limit", "marker"})
     period = _period(request, op)
     usages, more = await _used(request, op, period, _within(period).where(servers.c.project_id == project_id))
-    shown = views.project(project_id, usages, period, detailed=True) if usages else {}
+    shown = views.project(project_id, usages, period, detailed=True)
     return json({"tenant_usage": shown} | _links("tenant_usage_links", request, usages, more=more))
 
 

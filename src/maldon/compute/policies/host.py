@@ -20,6 +20,8 @@ RULES = (
     Rule(_P + "os-hypervisors:servers", _ADMIN, "List the servers on hypervisors found by name."),
     Rule(_P + "os-hosts:list", _ADMIN, "List hosts."),
     Rule(_P + "os-hosts:show", _ADMIN, "Show what a host has and what is used of it."),
+    Rule(_P + "os-hosts:update", _ADMIN, "Enable or disable a host."),
+    Rule(_P + "os-hosts:power", _ADMIN, "Start, shut down or reboot a host."),
     Rule(_P + "os-aggregates:index", _ADMIN, "List aggregates."),
     Rule(_P + "os-aggregates:create", _ADMIN, "Create an aggregate."),
     Rule(_P + "os-aggregates:show", _ADMIN, "Show an aggregate."),

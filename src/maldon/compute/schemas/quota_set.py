@@ -12,7 +12,7 @@ from maldon.compute.verbs.quota_set import RESOURCES
 from maldon.kernel.errors import BadRequest
 from maldon.web.microversion import Version
 
-# Networks count their own since 2.36. What is shown and taken for them before is said to be without limit.
+# Networks count their own. Until 2.35 these are kept and shown here too, and limit nothing.
 NETWORK = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
 FILES = ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
 GROUPS = ("server_groups", "server_group_members")
@@ -41,7 +41,7 @@ def class_resources(version: Version) -> tuple[str, ...]:
 
 
 def limits(values: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, int]:
-    """The limits to set; those of networks are read and left alone. Raises BadRequest."""
+    """The limits to set. Raises BadRequest."""
     wanted = {}
     for name, value in values.items():
         if name not in known:
@@ -52,7 +52,7 @@ def limits(values: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, int]:
         if isinstance(value, bool) or not str(value).removeprefix("-").isdigit():
             raise BadRequest(f"Invalid input for field/attribute {name}. {value!r} is no whole number.")
         wanted[name] = number(value, name, -1)
-    return {name: limit for name, limit in wanted.items() if name not in NETWORK}
+    return wanted
 
 
 def forced(values: dict[str, Any]) -> bool:
