@@ -413,3 +413,52 @@ async def test_discovery(made):
     assert (past["id"], past["status"]) == ("v2.0", "DEPRECATED")
     assert (one["id"], one["min_version"], one["version"]) == ("v2.1", "2.1", "2.96")
     assert (await ask("GET", "/compute/v2.1/")).json["version"]["links"][0]["href"] == "http://cloud.test/compute/v2.1/"
+
+
+async def grouped(made, policy, count):
+    """A group of servers made one after the other, and the host of each; None where there was none."""
+    body = {"server_group": {"name": policy, "policy": policy}}
+    group = (await made("POST", "/os-server-groups", body)).json["server_group"]["id"]
+    hosts = []
+    for _ in range(count):
+        body = made.body(networks="none") | {"os:scheduler_hints": {"group": group}}
+        server = (await made("POST", "/servers", body)).json["server"]["id"]
+        await made.run()
+        shown = await made.show(server, who="admin")
+        assert shown["server_groups"] == [group]
+        hosts.append(shown["OS-EXT-SRV-ATTR:host"])
+    return group, hosts
+
+
+async def test_a_group_keeps_its_servers_together_or_apart(made, host):
+    await Host(made, "b").report()
+    _, hosts = await grouped(made, "affinity", 3)
+    assert len(set(hosts)) == 1
+    assert None not in hosts
+    group, hosts = await grouped(made, "anti-affinity", 3)
+    assert sorted(hosts[:2]) == ["a", "b"]
+    assert hosts[2] is None
+    members = (await made("GET", f"/os-server-groups/{group}")).json["server_group"]["members"]
+    assert len(members) == 3
+    _, hosts = await grouped(made, "soft-anti-affinity", 3)
+    assert sorted(hosts[:2]) == ["a", "b"]
+    assert hosts[2] is not None
+
+
+async def test_servers_made_at_once_are_apart_too(made, host):
+    await Host(made, "b").report()
+    group = {"server_group": {"name": "g", "policy": "anti-affinity"}}
+    group = (await made("POST", "/os-server-groups", group)).json["server_group"]["id"]
+    body = made.body(networks="none", min_count=2) | {"os:scheduler_hints": {"group": group}}
+    assert (await made("POST", "/servers", body)).status == 202
+    await made.run()
+    servers = (await made("GET", "/servers/detail?all_tenants=1", who="admin")).json["servers"]
+    assert sorted(one["OS-EXT-SRV-ATTR:host"] for one in servers) == ["a", "b"]
+
+
+async def test_a_group_must_be_ones_own(made, host):
+    body = {"server_group": {"name": "g", "policy": "affinity"}}
+    group = (await made("POST", "/os-server-groups", body, who="other")).json["server_group"]["id"]
+    for wanted in (group, NOBODY, "x"):
+        body = made.body(networks="none") | {"os:scheduler_hints": {"group": wanted}}
+        assert (await made("POST", "/servers", body)).status == 400

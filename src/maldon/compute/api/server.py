@@ -1,6 +1,7 @@
 """Servers: list, create, show, change, delete."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from msgspec import UNSET
@@ -13,6 +14,7 @@ from maldon.compute.verbs.birth import create_servers
 from maldon.compute.verbs.guest import change_details
 from maldon.compute.verbs.nics import Net, nets_of
 from maldon.compute.verbs.server import change_server, find_server, see_server, seen_columns, tags_of
+from maldon.compute.verbs.server_group import groups_of
 from maldon.compute.views.server import Beside, Shape, brief, created
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op, Session
@@ -52,6 +54,14 @@ async def beside(session: Session, op: Op, rows: Sequence[Any]) -> dict[str, Bes
         )
         for row in rows
     }
+
+
+async def _beside_one(session: Session, op: Op, server: Any) -> Beside:
+    """What belongs to a server that is shown alone."""
+    there = (await beside(session, op, [server]))[server.id]
+    if op.version < (2, 71):
+        return there
+    return replace(there, server_groups=[*(await groups_of(session, [server.id])).values()])
 
 
 async def _hosts_up(session: Session, op: Op) -> dict[str, str]:
@@ -142,8 +152,8 @@ async def show(request: Request, op: Op) -> Reply:
     async with op.db.read() as session:
         rule = "os_compute_api:servers:show"
         server = await see_server(session, op, request.path["id"], rule, operator=is_operator(op))
-        there = await beside(session, op, [server])
-    return json({"server": shape(request, op).one(server, there[server.id])})
+        there = await _beside_one(session, op, server)
+    return json({"server": shape(request, op).one(server, there)})
 
 
 async def update(request: Request, op: Op) -> Reply:
@@ -163,8 +173,8 @@ async def update(request: Request, op: Op) -> Reply:
         server = await change_server(session, op, server.id, values)
         if "hostname" in values:
             await change_details(session, op, server.id, hostname=values["hostname"])
-        there = await beside(session, op, [server])
-    return json({"server": shape(request, op).updated(server, there[server.id])})
+        there = await _beside_one(session, op, server)
+    return json({"server": shape(request, op).updated(server, there)})
 
 
 async def delete(request: Request, op: Op) -> Reply:

@@ -4,6 +4,7 @@ The request has written the server and its quota is counted; here nothing is dec
 the agent reports the guest, or is undone: the server stays, in ERROR, with the reason, and holds nothing.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from maldon.compute.plan.states import State, Task
 from maldon.compute.verbs.guest import get_guest, publish_guest, withdraw_guest
 from maldon.compute.verbs.nics import Nic, drop_nics, make_nics
 from maldon.compute.verbs.server import end_task, fault_document, next_task
+from maldon.compute.verbs.server_group import bounds_of, settle_member
 from maldon.kernel.errors import Conflict
 from maldon.kernel.op import Session
 from maldon.network.service import Home
@@ -35,8 +37,26 @@ async def claim_host(session: Session, work: Work) -> dict[str, Any]:
         among=frozenset(params["among"]) if params["among"] is not None else None,
         avoid=frozenset(params["avoid"]),
     )
-    host = await placement.claim(session, work.op, work.subject, wanted)
+    if params["group"]:
+        host = await _claim_in_group(session, work, wanted)
+    else:
+        host = await placement.claim(session, work.op, work.subject, wanted)
     return {"id": host.id, "name": host.name, "zone": host.availability_zone}
+
+
+async def _claim_in_group(session: Session, work: Work, wanted: placement.Wanted) -> placement.Place:
+    """A host as the server's group has it; a soft group gives way when none of those will do."""
+    bounds = await bounds_of(session, work.params["group"])
+    among = wanted.among if bounds.among is None else bounds.among & (wanted.among or bounds.among)
+    bound = replace(wanted, among=among, avoid=wanted.avoid | bounds.avoid)
+    try:
+        host = await placement.claim(session, work.op, work.subject, bound)
+    except placement.NoValidHost:
+        if not bounds.soft:
+            raise
+        host = await placement.claim(session, work.op, work.subject, wanted)
+    await settle_member(session, work.subject, host.name)
+    return host
 
 
 async def release_host(session: Session, work: Work) -> None:

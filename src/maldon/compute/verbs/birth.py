@@ -21,6 +21,7 @@ from maldon.compute.verbs.keypair import get_keypair
 from maldon.compute.verbs.nics import check_nics, groups_named
 from maldon.compute.verbs.quota_set import quota_limits
 from maldon.compute.verbs.server import LIVE_ROW, room_for, write_servers
+from maldon.compute.verbs.server_group import find_group, join_group
 from maldon.compute.views.server import embedded
 from maldon.image import service as image_room
 from maldon.kernel.errors import BadRequest, Forbidden, NotFound, NotOffered, QuotaExceeded
@@ -51,6 +52,7 @@ class Where:
     host: str | None
     among: list[str] | None
     avoid: list[str]
+    group: Any
 
 
 async def create_servers(session: Session, op: Op, wanted: ServerWanted) -> Born:
@@ -70,8 +72,11 @@ async def create_servers(session: Session, op: Op, wanted: ServerWanted) -> Born
     common = _common(op, wanted, flavor, image, key) | {"admin_pass": password}
     rows = [common | _own(wanted, n, count) for n in range(count)]
     await write_servers(session, rows, () if wanted.tags is UNSET else wanted.tags)
+    if where.group:
+        await join_group(session, op, where.group, [row["id"] for row in rows])
     params: dict[str, Any] = {"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb, "disk_gb": _disk_gb(flavor)}
     params |= {"zone": where.zone, "host": where.host, "among": where.among, "avoid": where.avoid}
+    params |= {"group": where.group.id if where.group else None}
     for row in rows:
         await start(
             session,
@@ -172,13 +177,18 @@ async def _where(session: Session, op: Op, wanted: ServerWanted) -> Where:
         if host and host not in {h.name for h in known}:
             raise BadRequest(f"Compute host {host} could not be found.")
     asked = hints(wanted.hints)
-    return Where(zone, host, await _same_host(session, op, asked), await _hosts_of(session, op, asked.different_host))
+    among = await _hosts_of(session, op, asked.same_host) if asked.same_host else None
+    avoid = await _hosts_of(session, op, asked.different_host)
+    return Where(zone, host, among, avoid, await _group(session, op, asked))
 
 
-async def _same_host(session: Session, op: Op, asked: Hints) -> list[str] | None:
-    if asked.group:
-        raise BadRequest(f"Server group {asked.group[:64]} could not be found.")
-    return await _hosts_of(session, op, asked.same_host) if asked.same_host else None
+async def _group(session: Session, op: Op, asked: Hints) -> Any:
+    if not asked.group:
+        return None
+    try:
+        return await find_group(session, op, asked.group, "os_compute_api:os-server-groups:show")
+    except NotFound as error:
+        raise BadRequest(error.public) from error
 
 
 async def _hosts_of(session: Session, op: Op, ids: list[str] | str) -> list[str]:

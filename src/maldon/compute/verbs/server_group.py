@@ -1,9 +1,10 @@
 """Server groups within a transaction: found, made, joined, deleted. Members are the servers that live."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from maldon.compute.models.server import servers
 from maldon.compute.models.server_group import server_group_members, server_groups
@@ -70,6 +71,32 @@ async def hosts_of_members(session: Session, group_id: str) -> dict[str, int]:
     for row in await session.all(_living([group_id]).where(servers.c.host.is_not(None))):
         hosts[row.host] = hosts.get(row.host, 0) + 1
     return hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The hosts a group leaves for one more server; a soft group only prefers them."""
+
+    among: frozenset[str] | None
+    avoid: frozenset[str]
+    soft: bool
+
+
+async def bounds_of(session: Session, group_id: str) -> Bounds:
+    """Where the group's next server may be. Holds its members where they are until the transaction ends."""
+    await session.lock(f"group:{group_id}")
+    group = await session.first(select(server_groups).where(server_groups.c.id == group_id))
+    if group is None:
+        return Bounds(None, frozenset(), soft=True)
+    hosts, soft = await hosts_of_members(session, group_id), group.policy.startswith("soft-")
+    if not group.policy.endswith("anti-affinity"):
+        return Bounds(frozenset(hosts) or None, frozenset(), soft)
+    return Bounds(None, frozenset(h for h, n in hosts.items() if n >= (group.max_server_per_host or 1)), soft)
+
+
+async def settle_member(session: Session, server_id: str, host: str) -> None:
+    """Say at once where a member will be, for those who come next."""
+    await session.run(update(servers).where(servers.c.id == server_id).values(host=host))
 
 
 async def groups_of(session: Session, server_ids: Iterable[str]) -> dict[str, str]:

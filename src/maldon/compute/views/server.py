@@ -18,12 +18,13 @@ Addresses = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is shown of a server and is no column of it: its addresses, security group names, tags and host's state."""
+    """What is shown of a server and is no column of it; its server group only where it is shown alone."""
 
     addresses: Addresses
     groups: Sequence[str] = ()
     tags: Sequence[str] = ()
     host_status: str = ""
+    server_groups: Sequence[str] = ()
 
 
 def host_token(project_id: str, host: str | None) -> str:
@@ -145,17 +146,17 @@ class Shape:
 
     def one(self, server: Any, beside: Beside) -> dict[str, Any]:
         """A server by itself."""
-        return self._grouped(self.full(server, beside))
+        return self._grouped(self.full(server, beside), beside)
 
     def updated(self, server: Any, beside: Beside) -> dict[str, Any]:
         """A server after an update."""
         if self._version < (2, 75):
-            return self._grouped(self.plain(server, beside) | {"addresses": bare(beside.addresses)})
+            return self._grouped(self.plain(server, beside) | {"addresses": bare(beside.addresses)}, beside)
         return self.one(server, beside)
 
-    def _grouped(self, shown: dict[str, Any]) -> dict[str, Any]:
+    def _grouped(self, shown: dict[str, Any], beside: Beside) -> dict[str, Any]:
         if self._version >= (2, 71):
-            shown["server_groups"] = []
+            shown["server_groups"] = [*beside.server_groups]
         return shown
 
     def _operators(self, server: Any) -> dict[str, Any]:
