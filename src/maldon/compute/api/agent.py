@@ -5,6 +5,7 @@ open, and looks again when woken or when its time is up, so a lost wake only cos
 """
 
 import asyncio
+import re
 from typing import Annotated
 
 from msgspec import Meta
@@ -23,6 +24,7 @@ from maldon.web.request import Reply, Request, empty, json, whole
 from maldon.work.wakes import Wakes, sleep, sleep_until
 
 RULE = "agent:report"
+HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 LONGEST_S = 30
 LOOK_AGAIN_S = 5.0
 BODY_LIMIT = 8 << 20
@@ -37,8 +39,8 @@ def _host(request: Request) -> str:
 async def report(request: Request, op: Op) -> Reply:
     told = await request.load(HostReport)
     op.may(RULE)
-    if not _host(request).isprintable():
-        raise BadRequest("A host's name must be printable.")
+    if not HOST_NAME.fullmatch(_host(request)):
+        raise BadRequest("A host's name is of letters, digits, dots, dashes and underscores, a letter or digit first.")
     async with op.db.begin() as session:
         if await placement.report_host(session, op, _host(request), told):
             session.after_commit(lambda: op.wake(network.WIRING_TOPIC))
