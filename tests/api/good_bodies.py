@@ -90,11 +90,12 @@ def server_body(t: Mapping[str, str], **more: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """A body that a route takes. `things` stand for those of the cloud in the path; `who` may send it."""
+    """A body that a route takes. `things` stand for those of the cloud in the path; no `version` is the newest."""
 
     body: Any
     content: str = "application/json"
     things: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
 
 
 def cases(t: Mapping[str, str]) -> dict[str, Case]:
@@ -291,6 +292,7 @@ def _compute_cases(t: Mapping[str, str]) -> dict[str, Case]:
         f"PUT {v2}/os-quota-class-sets/{{id}}": Case({"quota_class_set": {"cores": 50}}),
         f"POST {v2}/os-server-groups": Case({"server_group": {"name": "g", "policy": "anti-affinity"}}),
         f"PUT {v2}/os-services/{{id}}": Case({"status": "disabled", "disabled_reason": "r"}),
+        f"PUT {v2}/os-hosts/{{name}}": Case({"status": "enable"}, version="compute 2.42"),
         f"POST {v2}/os-aggregates": Case({"aggregate": {"name": "h", "availability_zone": "z"}}),
         f"PUT {v2}/os-aggregates/{{id}}": Case({"aggregate": {"name": "i"}}),
         f"POST {v2}/os-aggregates/{{id}}/action": Case({"set_metadata": {"metadata": {"k": "v"}}}),

@@ -315,6 +315,8 @@ async def walk(w: Whole) -> AsyncIterator[tuple[Route, str, Answer]]:
     for route in sorted(ROUTES, key=turn):
         case = good.get(route.key, Case(None))
         data = {"body": case.body} if isinstance(case.body, bytes) else {"json": case.body}
+        if case.version:
+            data["OpenStack_API_Version"] = case.version
         for who in ("none", "reader", "other", "member", "node", "admin"):
             if route.method in {"GET", "HEAD"} or who == least(route) or (least(route) == "admin" and who == "none"):
                 got = await w.ask(
