@@ -2,10 +2,10 @@
 
 import pytest
 
-from maldon.kernel.errors import Forbidden
+from maldon.kernel.errors import Forbidden, Unavailable
 from maldon.placement import service
 from maldon.placement.routes import SERVICE
-from maldon.placement.service import NoValidHost, PlacementSettings, Wanted
+from maldon.placement.service import Listening, NoValidHost, PlacementSettings, Wanted
 from maldon.ports.agent import HostReport
 from maldon.ports.hypervisor import Capacity
 from tests.harness import cloud
@@ -55,6 +55,18 @@ async def test_a_claim_repeats_itself_and_is_given_back_once(place):
     assert [(h.claims, h.used_vcpus, h.used_memory_mb, h.used_disk_gb) for h in await hosts(place)] == [
         (0, 0, 0, 0)
     ] * 2
+
+
+async def test_a_cloud_that_has_just_started_waits_for_its_hosts(place):
+    place.clock.advance(100)
+    place.kit[Listening] = Listening(place.clock.now())
+    with pytest.raises(Unavailable):
+        await claim(place, "s1")
+    with pytest.raises(NoValidHost):  # however long it waits
+        await claim(place, "s1", Wanted(1, 1 << 20, 1))
+    place.clock.advance(100)
+    with pytest.raises(NoValidHost, match=r"2 hosts: 2 do not answer\."):
+        await claim(place, "s1")
 
 
 async def test_hosts_are_filled_evenly_and_never_beyond_what_they_have(place):

@@ -5,14 +5,14 @@ host may promise), so two workers that choose the same host both get it while it
 The first user who reports a host owns it; nobody else may speak for it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random, SystemRandom
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 
 from maldon.kernel.clock import SECOND
-from maldon.kernel.errors import Conflict, Duplicate, Forbidden, NotFound, Stale
+from maldon.kernel.errors import Conflict, Duplicate, Forbidden, NotFound, Stale, Unavailable
 from maldon.kernel.ids import new_id
 from maldon.kernel.op import Op, Session
 from maldon.placement.models.host import claims
@@ -23,6 +23,7 @@ from maldon.ports.agent import HostReport
 
 __all__ = [
     "Host",
+    "Listening",
     "NoValidHost",
     "Place",
     "PlacementSettings",
@@ -81,6 +82,13 @@ class Host:
     def promised(self, settings: PlacementSettings) -> tuple[int, int, int]:
         """The virtual CPUs, MiB of memory and GiB of disk that the host may promise in all."""
         return _promised(settings, self.vcpus, self.memory_mb, self.disk_gb)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Since when this process could hear of reports. Until it has listened long enough, silence is no host's fault."""
+
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +194,8 @@ async def set_host(session: Session, op: Op, host_id: str, **changes: Any) -> Ho
 async def claim(session: Session, op: Op, consumer: str, wanted: Wanted, random: Random = _RANDOM) -> Place:
     """A host with room for `wanted`, and the room taken; a consumer that has a claim gets the same host again.
 
-    Raises NoValidHost with a trace of who failed what, Stale when others were quicker.
+    Raises NoValidHost with a trace of who failed what, Stale when others were quicker, Unavailable when a host would do
+    that may not have found the time to report since the cloud started.
     """
     known = await rooms(session, op)
     held = await session.scalar(select(claims.c.host_id).where(claims.c.consumer == consumer))
@@ -194,11 +203,18 @@ async def claim(session: Session, op: Op, consumer: str, wanted: Wanted, random:
         return next(_place(room) for room in known if room.id == held)
     fit, trace = choose(known, wanted, random)
     if not fit:
+        if _has_just_started(op) and (not known or choose([replace(r, alive=True) for r in known], wanted, random)[0]):
+            raise Unavailable("The hosts have not reported yet since the cloud started.")
         raise NoValidHost(f"No valid host was found. {trace}")
     for room in fit[:CANDIDATES]:
         if await _take(session, op, room, consumer, wanted):
             return _place(room)
     raise Stale("Others took the room on the hosts that had some; please try again.")
+
+
+def _has_just_started(op: Op) -> bool:
+    since: int = op.kit.get(Listening, Listening()).since
+    return op.clock.now() < since + op.use(PlacementSettings).silent_after_s * SECOND
 
 
 def _place(room: Room) -> Place:

@@ -27,6 +27,7 @@ from maldon.kernel.ids import new_request_id
 from maldon.kernel.op import Actor, Op
 from maldon.network import routes as network_routes
 from maldon.placement import routes as placement_routes
+from maldon.placement import service as placement
 from maldon.ports.bus import Bus
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.settings import Settings
@@ -128,6 +129,7 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             settings.image,
             settings.network,
             settings.placement,
+            placement.Listening(clock.now()),
             settings.compute,
             settings.quota,
             image.FileStore(home / "images"),
