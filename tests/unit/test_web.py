@@ -126,7 +126,7 @@ async def test_a_body_reaches_its_handler_with_the_version_in_force(things):
         ("POST", "/things", {"name": "a\x00"}, {}, 400, "badRequest"),
         ("POST", "/things", {"name": "a" * 2_000_000}, {}, 413, "overLimit"),
         ("POST", "/things", {"name": "a"}, {"Content_Type": "text/xml"}, 415, "badMediaType"),
-        ("POST", "/things", {"name": "a"}, {"X_Auth_Token": "nobody"}, 401, "unauthorized"),
+        ("POST", "/things", {"name": "a"}, {"X_Auth_Token": "nobody"}, 401, "error"),
         ("POST", "/things", {"name": "a"}, {"X_Auth_Token": "reader"}, 403, "forbidden"),
         ("POST", "/things", {"name": "a"}, {"OpenStack_API_Version": "things two"}, 400, "badRequest"),
         ("POST", "/things", {"name": "a"}, {"OpenStack_API_Version": "things 2.10"}, 406, "computeFault"),

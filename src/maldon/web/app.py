@@ -29,6 +29,7 @@ from maldon.kernel.errors import (
 from maldon.kernel.ids import new_request_id
 from maldon.kernel.op import NOBODY, Actor, Database, Op, Rules
 from maldon.web import metrics
+from maldon.web.dialects import IDENTITY
 from maldon.web.request import Reply, Request, no_such_path
 from maldon.web.service import AUTHENTICATED, PUBLIC, Handler, Service
 
@@ -99,11 +100,10 @@ def _translated(error: Exception) -> CloudError:
 
 
 def _say(service: Service, response: Any, error: CloudError, request_id: str, request: Any) -> None:
-    """Shape an error the way the service's API does."""
+    """Shape an error the way the service's API does; who is not known hears it in identity's way everywhere."""
     status = service.dialect.status(error)
-    body, content_type = service.dialect.shape(
-        status, error, request.get_header("Accept", default="") or "", request_id
-    )
+    shape = IDENTITY.shape if status == 401 else service.dialect.shape
+    body, content_type = shape(status, error, request.get_header("Accept", default="") or "", request_id)
     response.status = falcon.code_to_http_status(status)
     response.data = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
     response.content_type = content_type

@@ -28,7 +28,6 @@ HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 LONGEST_S = 30
 LOOK_AGAIN_S = 5.0
 BODY_LIMIT = 8 << 20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 Guests = Annotated[list[ObservedGuest], Meta(max_length=10_000)]
 Wires = Annotated[list[ObservedWire], Meta(max_length=100_000)]
 
