@@ -8,6 +8,7 @@ import signal
 
 import psutil
 
+from maldon.runtime.external import release_range
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.roles import drivers_of
 from maldon.runtime.settings import read_settings
@@ -25,6 +26,8 @@ def down(home: Home, *, purge: bool) -> str:
     held = home.lock()
     try:
         asyncio.run(_purge(home))
+        if not home.state().get("simulated"):
+            release_range(home.path)
         shutil.rmtree(home.path)
     finally:
         os.close(held)

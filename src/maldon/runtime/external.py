@@ -40,6 +40,14 @@ def choose_range(home: Path, *, shared: bool) -> str:
     raise Trouble("No range for the external network is free; name one with MALDON_HOST_EXTERNAL_CIDR.")
 
 
+def release_range(home: Path) -> None:
+    """Give back what the cloud in `home` holds."""
+    if REGISTER.exists():
+        with _register() as taken:
+            for cidr in [cidr for cidr, owner in taken.items() if owner == str(home)]:
+                del taken[cidr]
+
+
 @contextlib.contextmanager
 def _register() -> Iterator[dict[str, str]]:
     """The machine's register of ranges, ours alone while we look and write."""
