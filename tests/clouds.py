@@ -5,6 +5,7 @@ route, so that no packet to a floating IP can leave the machine.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,7 @@ class RunningCloud:
     simulate: bool
     client_namespace: str = ""
     hosts: int = 1
+    user: tuple[str, ...] = ()
 
     def environ(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("OS_", "MALDON_"))}
@@ -46,7 +50,7 @@ class RunningCloud:
     def maldon(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `maldon` command on this home."""
         return subprocess.run(
-            [*MALDON, *words, "--home", str(self.home)],
+            [*self.user, *MALDON, *words, "--home", str(self.home)],
             env=self.environ(), check=check, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
@@ -93,6 +97,10 @@ class RunningCloud:
         text = done.stdout.strip()
         return json.loads(text) if text[:1] in {"{", "["} else text
 
+    def api(self, cloud: str = "maldon") -> "Api":
+        """The cloud's APIs as one of its users, without a client library."""
+        return Api(f"http://127.0.0.1:{self.port}", self.clouds[cloud]["auth"])
+
     def in_client(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command where the host's end of the external network is."""
         return subprocess.run(
@@ -101,12 +109,81 @@ class RunningCloud:
         )  # fmt: skip
 
 
+class Api:
+    """JSON over HTTP with a token; what goes wrong on the way there is an OSError."""
+
+    def __init__(self, url: str, auth: dict[str, str]) -> None:
+        self._url, self._token = url, ""
+        user = {"name": auth["username"], "password": auth["password"], "domain": {"id": "default"}}
+        scope = {"project": {"name": auth["project_name"], "domain": {"id": "default"}}}
+        self._login = {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}
+
+    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """The status and the body's JSON of one request; `path` begins with the service, as in "/compute/v2.1/…"."""
+        if not self._token:
+            self._token = self._ask("POST", "/identity/v3/auth/tokens", {"auth": self._login})[2]["X-Subject-Token"]
+        return self._ask(method, path, body)[:2]
+
+    def _ask(self, method: str, path: str, body: Any) -> tuple[int, Any, Any]:
+        headers = {"Content-Type": "application/json", "X-Auth-Token": self._token}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+                return answer.status, json.loads(text) if text else None, answer.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read()
+            return error.code, json.loads(text) if text else None, error.headers
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+
+    def create_server(self, server: dict[str, Any]) -> str:
+        """The id of a server that has been accepted."""
+        status, body = self("POST", "/compute/v2.1/servers", {"server": server})
+        assert status == 202, body
+        return str(body["server"]["id"])
+
+    def server(self, server_id: str) -> dict[str, Any]:
+        status, body = self("GET", f"/compute/v2.1/servers/{server_id}")
+        assert status == 200, body
+        return dict(body["server"])
+
+    def wait_for_server(self, server_id: str, status: str, seconds: float = 120) -> None:
+        """Return once the server has the status; ERROR ends the wait."""
+
+        def arrived() -> bool:
+            server = self.server(server_id)
+            assert status == "ERROR" or server["status"] != "ERROR", server
+            return bool(server["status"] == status and server["OS-EXT-STS:task_state"] is None)
+
+        wait_for(f"{status} of {server_id}", arrived, seconds)
+
+    def servers(self) -> list[dict[str, Any]]:
+        status, body = self("GET", "/compute/v2.1/servers/detail")
+        assert status == 200, body
+        return list(body["servers"])
+
+
 @contextlib.contextmanager
-def running_cloud(*, simulate: bool, hosts: int = 1, settings: str = "") -> Iterator[RunningCloud]:
-    """A cloud that is purged at the end, whatever happens."""
+def running_cloud(
+    *,
+    simulate: bool,
+    hosts: int = 1,
+    settings: str = "",
+    user: tuple[str, ...] = (),
+    beside: RunningCloud | None = None,
+) -> Iterator[RunningCloud]:
+    """A cloud that is purged at the end, whatever happens.
+
+    `user` is put before its commands (`setpriv …`). A real cloud has a client namespace of its own, or shares that of
+    the one it is `beside`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="maldon-test-"))
-    namespace = "" if simulate else f"mt-{folder.name[-8:]}".replace("_", "x")
-    cloud = RunningCloud(folder / "home", free_port(), simulate, namespace, hosts)
+    namespace = "" if simulate or beside else f"mt-{folder.name[-8:]}".replace("_", "x")
+    where = beside.client_namespace if beside else namespace
+    cloud, trouble = RunningCloud(folder / "home", free_port(), simulate, where, hosts, user), ""
     try:
         if namespace:
             subprocess.run(["ip", "netns", "add", namespace], check=True)
@@ -121,10 +198,13 @@ def running_cloud(*, simulate: bool, hosts: int = 1, settings: str = "") -> Iter
             keep = os.environ.get("MALDON_TEST_LOGS")
             if keep:
                 shutil.copy(cloud.home / "maldon.log", Path(keep) / f"{folder.name}.log")
-        cloud.maldon("down", "--purge", check=False)
+        if cloud.home.exists():
+            purged = cloud.maldon("down", "--purge", check=False)
+            trouble = purged.stderr if purged.returncode else ""
         if namespace:
             subprocess.run(["ip", "netns", "del", namespace], check=False)
         shutil.rmtree(folder, ignore_errors=True)
+    assert not trouble, trouble
 
 
 def wait_for(what: str, condition: Any, seconds: float = 60) -> Any:
