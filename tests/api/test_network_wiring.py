@@ -223,6 +223,25 @@ async def test_a_host_is_woken_when_its_wiring_changes(net):
             assert woken.is_set(), path
 
 
+async def test_dhcp_options_of_a_port_are_in_its_lease(net):
+    (made,) = await boot(net, SERVER, "node-2")
+
+    async def put(*options):
+        body = {"port": {"extra_dhcp_opts": [dict(zip(("opt_name", "opt_value"), o, strict=True)) for o in options]}}
+        return (await net("PUT", f"{V2}/ports/{made.id}", body)).status
+
+    assert await put(("mtu", "1300"), ("42", "10.0.0.8,10.0.0.9")) == 200
+    assert await put(("mtu", None), ("tftp-server", "boot.example")) == 200
+    for refused in (("no-such-option", "1"), ("mtu", "1\n2"), ("300", "1"), ("mtu", "")):
+        assert await put(refused) == 400
+    six = {"opt_name": "dns-server", "opt_value": "fd00::53", "ip_version": 6}
+    assert (await net("PUT", f"{V2}/ports/{made.id}", {"port": {"extra_dhcp_opts": [six]}})).status == 200
+    (network,) = (await wiring(net, "node-2")).networks
+    assert [lease.options for lease in network.dhcp.leases] == [
+        (("42", "10.0.0.8,10.0.0.9"), ("tftp-server", "boot.example"))
+    ]
+
+
 async def test_new_subnets_reach_dhcp_and_full_ones_do_not_stop_guests(net):
     await boot(net, SERVER, "node-1")
     subnet = {"network_id": net.private, "cidr": "10.3.0.0/30", "gateway_ip": "10.3.0.1"}

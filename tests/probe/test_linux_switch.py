@@ -1,7 +1,6 @@
 """Packets through the Linux switch: guests are namespaces, the host is a client's namespace without a default route."""
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import socket
@@ -10,8 +9,6 @@ import pytest
 
 from maldon.drivers.switch import namespace
 from maldon.ports.switch import (
-    METADATA_ADDRESS,
-    DhcpSpec,
     GroupSpec,
     InterfaceSpec,
     NetworkSpec,
@@ -42,14 +39,6 @@ from tests.contract.switches import (
 
 pytestmark = pytest.mark.root
 SSH = RuleSpec("ingress", "IPv4", "tcp", 22, 22)
-UDHCPC = ("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "20", "-T", "1", "-O", "121", "-O", "26", "-s")
-SCRIPT = """#!/bin/sh
-[ "$1" = bound ] || exit 0
-ip addr replace "$ip/$mask" dev "$interface"
-set -- $staticroutes
-while [ -n "$1" ]; do ip route replace "$1" via "$2"; shift 2; done
-echo "bound ip=$ip mtu=$mtu router=$router dns=$dns routes=$staticroutes host=$hostname"
-"""
 
 
 @pytest.fixture
@@ -59,62 +48,8 @@ async def machine(tmp_path):
     await made.end()
 
 
-@pytest.fixture
-def dhcp_script(tmp_path):
-    script = tmp_path / "bound.sh"
-    script.write_text(SCRIPT)
-    script.chmod(0o755)
-    return str(script)
-
-
 def test_this_machine_has_what_the_switch_needs(machine):
     assert machine.node().missing() is None
-
-
-async def test_a_guest_gets_its_lease_and_reaches_the_metadata_service(machine, dhcp_script):
-    switch = await machine.started()
-    a = port(5)
-    await switch.ensure(network(leases=(lease(a),)))
-    await switch.ensure(groups())
-    guest = await machine.plug(a, switch, dhcp=True)
-    out = await guest.do(*UDHCPC, dhcp_script)
-    assert "bound ip=10.0.0.5 mtu=1450 router=10.0.0.1 dns=9.9.9.9" in out
-    assert "routes=169.254.169.254/32 10.0.0.2 10.77.0.0/16 10.0.0.9 0.0.0.0/0 10.0.0.1 host=host-10-0-0-5" in out
-
-    with await switch.metadata_socket(NET) as listening:
-        loop = asyncio.get_running_loop()
-        accepting = loop.create_task(loop.sock_accept(listening))
-        assert await guest.connects((METADATA_ADDRESS, 80))
-        connection, (address, _) = await asyncio.wait_for(accepting, 5)
-        connection.close()
-    assert address == "10.0.0.5"
-
-
-async def test_an_address_given_to_another_mac_is_leased_to_it(machine, dhcp_script):
-    switch = await machine.started()
-    a = port(5)
-    await switch.ensure(network(leases=(lease(a),)))
-    await switch.ensure(groups())
-    guest = await machine.plug(a, switch, dhcp=True)
-    assert "bound ip=10.0.0.5" in await guest.do(*UDHCPC, dhcp_script)
-    await switch.remove("port", a.id)
-
-    b = port(6, addresses=("10.0.0.5",))
-    await switch.ensure(network(leases=(lease(b),)))
-    heir = await machine.plug(b, switch, dhcp=True)
-    assert "bound ip=10.0.0.5" in await heir.do(*UDHCPC, dhcp_script)
-
-
-async def test_a_new_lease_serves_without_a_restart_of_dnsmasq(machine, dhcp_script):
-    switch = await machine.started()
-    a, b = port(5), port(6)
-    await switch.ensure(network(leases=(lease(a),)))
-    await switch.ensure(groups())
-    before = (machine.home / f"{machine.word}a/dhcp/{NET}/pid").read_text()
-    await switch.ensure(network(leases=(lease(a), lease(b))))
-    guest = await machine.plug(b, switch, dhcp=True)
-    assert "bound ip=10.0.0.6" in await guest.do(*UDHCPC, dhcp_script)
-    assert (machine.home / f"{machine.word}a/dhcp/{NET}/pid").read_text() == before
 
 
 async def test_a_closed_port_opens_with_its_rule_and_closes_with_its_end(machine):
@@ -349,40 +284,6 @@ async def test_router_adverts_give_guests_an_address_and_a_gateway(machine):
     assert await guest.pings("fd00:a::1")
     await switch.remove("router", ROUTER)
     assert switch.missing() is None
-
-
-async def test_dhcpv6_gives_the_lease(machine):
-    switch = await machine.started()
-    a = port(5, addresses=("fd00:a::5",))
-    subnet = SubnetSpec("six", "fd00:a::/64", None, ipv6_address_mode="dhcpv6-stateful")
-    dhcp = DhcpSpec("ad000000-0000-4000-8000-000000000000", mac(2), ("fd00:a::2/64",), (lease(a),))
-    await switch.ensure(NetworkSpec(NET, 1450, subnets=(subnet,), dhcp=dhcp))
-    await switch.ensure(groups())
-    guest = await machine.plug(a, switch, dhcp=True)
-    assert (await asyncio.to_thread(advertised_address, guest)) == "fd00:a::5"
-
-
-def advertised_address(guest):
-    """What DHCPv6 offers the guest: a solicit with the MAC as identity, and the address in the answer."""
-
-    def option(code: int, content: bytes) -> bytes:
-        return code.to_bytes(2) + len(content).to_bytes(2) + content
-
-    identity = option(1, b"\x00\x03\x00\x01" + bytes.fromhex(mac(5).replace(":", "")))
-    solicit = b"\x01abc" + identity + option(3, b"iaid" + bytes(8))
-    with namespace.entered(guest.name):
-        client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        scope = socket.if_nametoindex("eth0")
-    with client:
-        client.settimeout(1)
-        client.bind(("::", 546))
-        for _ in range(10):
-            client.sendto(solicit, ("ff02::1:2", 547, 0, scope))
-            with contextlib.suppress(TimeoutError):
-                answer = client.recv(2000)
-                at = answer.index(b"\x00\x05\x00\x18") + 4  # the address option
-                return str(ipaddress.IPv6Address(answer[at : at + 16]))
-    return None
 
 
 async def test_two_nodes_carry_one_network(machine):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from maldon.kernel.errors import BadRequest
 from maldon.network.plan import addresses as plan
+from maldon.network.plan.dhcp_options import options_of
 from maldon.network.plan.rules import checked, fingerprint
 
 V4 = st.builds(
@@ -105,3 +106,31 @@ def test_a_rule_that_makes_no_sense_is_refused(change):
 )
 def test_rules_that_let_the_same_through_are_the_same(one, other):
     assert fingerprint(checked({**RULE, **one})) == fingerprint(checked({**RULE, **other}))
+
+
+def dhcp_option(name, value, version=4):
+    return {"opt_name": name, "opt_value": value, "ip_version": version}
+
+
+def test_the_last_word_on_a_dhcp_option_counts_and_no_value_takes_it_away():
+    given = [("mtu", "1400"), ("42", "10.0.0.1,10.0.0.2"), ("mtu", "1300"), ("42", None), ("tftp-server", "a b#c")]
+    made = options_of([dhcp_option(*one) for one in given])
+    assert made == [dhcp_option("mtu", "1300"), dhcp_option("tftp-server", "a b#c")]
+    assert options_of([dhcp_option("dns-server", "fd00::1", 6)]) == [dhcp_option("dns-server", "fd00::1", 6)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "version"),
+    [
+        *[("mtu", value, 4) for value in ("", "1\n2", "a\r", "\t", 'a"b', "a\\b", "a #b", " a", "a ", "é", "a\0b")],
+        *[
+            (name, "1", 4)
+            for name in ("MTU", "bootfile-url", "0", "255", "-1", "²", "mtu\n", "mtu,1", "option:mtu", "")
+        ],
+        *[(name, "1", 6) for name in ("mtu", "65536", "option6:dns-server")],
+        ("mtu", "1", 5),
+    ],
+)
+def test_dhcp_options_that_could_say_something_else_are_refused(name, value, version):
+    with pytest.raises(BadRequest):
+        options_of([dhcp_option(name, value, version)])

@@ -211,13 +211,19 @@ def _dhcp(network: Any, here: _Here, read: _Read) -> DhcpSpec | None:
     if port is None or not read.fixed.get(port.id):
         return None
     leases = [
-        Lease(guest.mac_address, place.ip_address, guest.hostname or _host_name(place.ip_address))
+        _lease(guest, place.ip_address)
         for guest in here.guests
         if guest.network_id == network.id
         for place in read.fixed.get(guest.id, ())
         if _leased(read.cidrs[place.subnet_id])
     ]
     return DhcpSpec(port.id, port.mac_address, _interface_addresses(port.id, read), tuple(leases))
+
+
+def _lease(guest: Any, address: str) -> Lease:
+    version = 6 if ":" in address else 4
+    options = tuple((o["opt_name"], o["opt_value"]) for o in guest.dhcp_opts if o["ip_version"] == version)
+    return Lease(guest.mac_address, address, guest.hostname or _host_name(address), options)
 
 
 def _leased(subnet: Any) -> bool:

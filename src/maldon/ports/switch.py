@@ -19,11 +19,15 @@ METADATA_ADDRESS = "169.254.169.254"
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """One DHCP answer: this MAC gets this address (IPv4 or IPv6) and host name."""
+    """One DHCP answer: this MAC gets this address (IPv4 or IPv6) and host name.
+
+    `options` are (name or number, value) pairs of the address's IP version that go before those of the subnet.
+    """
 
     mac: str
     address: str
     hostname: str
+    options: tuple[tuple[str, str], ...] = ()
 
 
 class SubnetSpec(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ the router (router.py), because guests take whoever sends them for their gateway
 """
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from maldon.drivers.switch.dnsmasq import Dnsmasq, Service
 from maldon.drivers.switch.leg import Leg
 from maldon.drivers.switch.names import NodeNames
 from maldon.drivers.switch.netlink import Wires, inside
-from maldon.ports.switch import METADATA_ADDRESS, DhcpSpec, NetworkSpec, SubnetSpec
+from maldon.ports.switch import METADATA_ADDRESS, DhcpSpec, Lease, NetworkSpec, SubnetSpec
 
 LEASE_S = 86400
+_UNSAFE = re.compile(r"[^ -~]|[\"\\]")
 
 
 def ensure(wires: Wires, node: NodeNames, home: Path, network: NetworkSpec, bridge: str) -> None:
@@ -65,8 +67,9 @@ def service(network: NetworkSpec, dhcp: DhcpSpec) -> Service:
         lines.append(f"dhcp-range=set:{tag},{net.network_address},static,{size},{LEASE_S}")
         if net.version == 4:
             lines.append(f"dhcp-option-force=tag:{tag},26,{network.mtu}")
-    hosts = [f"{lease.mac},{_bracketed(lease.address)},{lease.hostname}" for lease in leases]
+    hosts = [f"{lease.mac},set:{_tag(lease)},{_bracketed(lease.address)},{lease.hostname}" for lease in leases]
     options = [line for tag, subnet in served for line in _options(tag, subnet, dhcp)]
+    options += [line for lease in leases for line in _own_options(lease)]
     owners = {ipaddress.ip_address(lease.address).compressed: lease.mac.lower() for lease in leases}
     return Service(_lines(lines), _lines(hosts), _lines(options), owners)
 
@@ -104,6 +107,29 @@ def _options(tag: str, subnet: SubnetSpec, dhcp: DhcpSpec) -> Iterator[str]:
     yield f"tag:{tag},option:router" + (f",{subnet.gateway_ip}" if subnet.gateway_ip else "")
     if subnet.dns_nameservers:
         yield f"tag:{tag},option:dns-server,{','.join(subnet.dns_nameservers)}"
+
+
+def _own_options(lease: Lease) -> Iterator[str]:
+    """A guest's options: dnsmasq prefers what a host's tag names to what its subnet's does."""
+    for name, value in lease.options:
+        if _UNSAFE.search(f"{name}{value}"):  # a second line would speak for others
+            continue
+        if ":" in lease.address:
+            bracketed = ",".join(_bracketed(word) if _is_v6(word) else word for word in value.split(","))
+            yield f"tag:{_tag(lease)},option6:{name},{bracketed}"
+        else:
+            yield f"tag:{_tag(lease)},{name if name.isdigit() else f'option:{name}'},{value}"
+
+
+def _is_v6(word: str) -> bool:
+    try:
+        return ipaddress.ip_address(word).version == 6
+    except ValueError:
+        return False
+
+
+def _tag(lease: Lease) -> str:
+    return f"guest{lease.mac.replace(':', '')}"
 
 
 def _bracketed(address: str) -> str:

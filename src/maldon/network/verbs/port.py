@@ -11,6 +11,7 @@ from maldon.kernel.op import Op, Session
 from maldon.network.models.port import fixed_ips, port_groups, ports
 from maldon.network.models.router import floating_ips
 from maldon.network.plan.addresses import new_mac
+from maldon.network.plan.dhcp_options import options_of
 from maldon.network.schemas.body import address, cidr
 from maldon.network.verbs.address import RANDOM, Place, places_for, subnets_of, write_places
 from maldon.network.verbs.dhcp import drop_idle_dhcp, ensure_dhcp
@@ -122,12 +123,6 @@ def pairs_of(given: Sequence[Mapping[str, Any]], mac: str, *, secured: bool) -> 
             kind="AddressPairAndPortSecurityRequired",
         )
     return pairs
-
-
-def options_of(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Extra DHCP options: the last word on each name counts, an empty one takes it away."""
-    found = {(o["opt_name"], o["ip_version"]): o.get("opt_value") for o in given}
-    return [{"opt_name": n, "opt_value": v, "ip_version": i} for (n, i), v in found.items() if v is not None]
 
 
 async def _groups(session: Session, op: Op, given: Mapping[str, Any], row: Record) -> list[str]:
