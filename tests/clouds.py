@@ -42,7 +42,9 @@ class RunningCloud:
     user: tuple[str, ...] = ()
 
     def environ(self) -> dict[str, str]:
+        """The caller's environment without what would change the outcome or, as a cloud starts often, the pace."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("OS_", "MALDON_"))}
+        clean.pop("PYTHONDONTWRITEBYTECODE", None)
         if self.client_namespace:
             clean["MALDON_HOST_EXTERNAL_NAMESPACE"] = self.client_namespace
         return {**clean, "MALDON_HOST_NAME": "node-a"}
