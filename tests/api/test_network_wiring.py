@@ -223,6 +223,25 @@ async def test_a_host_is_woken_when_its_wiring_changes(net):
             assert woken.is_set(), path
 
 
+async def test_the_host_of_a_guest_is_told_its_group_names_and_addresses_outside(net):
+    (made,) = await boot(net, SERVER, "node-2")
+    (facts,) = (await wiring(net, "node-2")).facts
+    assert (facts.port_id, facts.groups, facts.floating) == (made.id, ("default",), ())
+    body = {"floatingip": {"floating_network_id": net.public, "port_id": made.id}}
+    with net.wakes.listening(service.wiring_topic("node-2")) as woken:
+        floating = (await net("POST", f"{V2}/floatingips", body)).json["floatingip"]
+        assert woken.is_set()
+        (facts,) = (await wiring(net, "node-2")).facts
+        assert facts.floating == (floating["floating_ip_address"],)
+        woken.clear()
+        path = f"{V2}/floatingips/{floating['id']}"
+        assert (await net("PUT", path, {"floatingip": {"port_id": None}})).status == 200
+        assert woken.is_set()
+    assert (await wiring(net, "node-1")).facts == ()
+    (facts,) = (await wiring(net, "node-2")).facts
+    assert facts.floating == ()
+
+
 async def test_dhcp_options_of_a_port_are_in_its_lease(net):
     (made,) = await boot(net, SERVER, "node-2")
 

@@ -1,6 +1,6 @@
 """What hosts must carry, computed from the tables whenever it is asked for.
 
-The tables are the desired state; there is no second copy that could differ. Everything is read in at most thirteen
+The tables are the desired state; there is no second copy that could differ. Everything is read in at most fourteen
 statements, however many hosts ask at once, and put together here: the networks of a host's ports and routers, the
 security groups that filter, the ports, the routers. The same tables give the same value, so that its digest may serve
 as an ETag.
@@ -24,7 +24,8 @@ from maldon.network.models.subnet import subnets
 from maldon.network.plan.rules import number_of
 from maldon.network.verbs.carriers import ROUTER_OWNERS, carriers
 from maldon.network.verbs.dhcp import DHCP_OWNER
-from maldon.network.views.port import FIXED_IPS, GROUPS
+from maldon.network.verbs.seen import FLOATING, NAMED_GROUPS
+from maldon.network.views.port import FIXED_IPS
 from maldon.placement import service as placement
 from maldon.ports.switch import (
     DhcpSpec,
@@ -32,6 +33,7 @@ from maldon.ports.switch import (
     InterfaceSpec,
     Lease,
     NetworkSpec,
+    PortFacts,
     PortSpec,
     RouterSpec,
     RuleSpec,
@@ -52,6 +54,7 @@ class _Read:
     cidrs: dict[str, Any] = field(default_factory=dict)
     fixed: Rows = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    facts: dict[str, PortFacts] = field(default_factory=dict)
     rules: Rows = field(default_factory=dict)
     members: dict[str, tuple[str, ...]] = field(default_factory=dict)
     floating: Rows = field(default_factory=dict)
@@ -131,16 +134,20 @@ async def _read(session: Session, op: Op, hosts: list[_Here]) -> _Read:
     read.tunnels = {h.name: h.tunnel_ip for h in await placement.hosts(session, op) if h.alive}
     own = [row.id for row in read.networks.values() if not row.external]
     read.carriers = await carriers(session, own) if own else {}
-    await _read_groups(session, read, [row.id for row in bound if row.port_security_enabled])
+    await _read_groups(session, read, [row.id for here in hosts for row in here.guests])
     return read
 
 
-async def _read_groups(session: Session, read: _Read, secured: list[str]) -> None:
+async def _read_groups(session: Session, read: _Read, guests: list[str]) -> None:
     """The groups of the ports, their rules, and the members of groups that the rules name."""
-    if not secured:
+    if not guests:
         return
-    rows = await GROUPS.of(session, secured)
-    read.groups = {port_id: tuple(g.group_id for g in some) for port_id, some in rows.items()}
+    rows, outside = await NAMED_GROUPS.of(session, guests), await FLOATING.of(session, guests)
+    read.groups = {port_id: tuple(sorted(g.id for g in some)) for port_id, some in rows.items()}
+    for port_id in sorted(rows.keys() | outside.keys()):
+        names = sorted(g.name for g in rows.get(port_id, ()))
+        floating = sorted(f.floating_ip_address for f in outside.get(port_id, ()))
+        read.facts[port_id] = PortFacts(port_id, tuple(names), tuple(floating))
     used = sorted({group for some in read.groups.values() for group in some})
     if not used:
         return
@@ -157,6 +164,7 @@ def _wiring(here: _Here, read: _Read) -> Wiring:
         groups=tuple(_groups(here, read)),
         ports=tuple(_port(row, read) for row in here.guests),
         routers=tuple(_router(row, read) for row in here.routers),
+        facts=tuple(read.facts[row.id] for row in here.guests if row.id in read.facts),
     )
 
 

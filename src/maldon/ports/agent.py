@@ -34,7 +34,7 @@ class HostReport(msgspec.Struct, frozen=True):
 
 
 class MetadataSpec(msgspec.Struct, frozen=True):
-    """What a guest may learn of itself."""
+    """What a guest may learn of itself; what its ports make of it is in the wiring."""
 
     hostname: str
     project_id: str
@@ -46,11 +46,8 @@ class MetadataSpec(msgspec.Struct, frozen=True):
     image_ref: str = ""
     keys: tuple[tuple[str, str], ...] = ()
     properties: dict[str, str] = {}
-    security_groups: tuple[str, ...] = ()
     user_data: str | None = None
     admin_pass: str | None = None
-    fixed_ips: tuple[str, ...] = ()
-    floating_ips: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True):

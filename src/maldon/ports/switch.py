@@ -130,13 +130,22 @@ class RouterSpec(msgspec.Struct, frozen=True, tag="router"):
 Item = NetworkSpec | GroupSpec | PortSpec | RouterSpec
 
 
+class PortFacts(msgspec.Struct, frozen=True):
+    """What a guest may ask of its port besides its wires: its security groups' names, its addresses outside."""
+
+    port_id: str
+    groups: tuple[str, ...] = ()
+    floating: tuple[str, ...] = ()
+
+
 class Wiring(msgspec.Struct, frozen=True):
-    """Everything one node must carry."""
+    """Everything one node must carry, and what the metadata service tells of it."""
 
     networks: tuple[NetworkSpec, ...] = ()
     groups: tuple[GroupSpec, ...] = ()
     ports: tuple[PortSpec, ...] = ()
     routers: tuple[RouterSpec, ...] = ()
+    facts: tuple[PortFacts, ...] = ()
 
 
 class ExternalLink(msgspec.Struct, frozen=True):

@@ -1,10 +1,11 @@
 """What a guest may read of itself: the OpenStack and EC2 trees of the metadata service, and the same on a config drive.
 
-Pure: a path and a guest's MetadataSpec in, bytes out. Directories answer with the list of their entries, one per line,
-as the EC2 tree has it.
+Pure: a path, a guest's MetadataSpec and what its ports make of it in, bytes out. Directories answer with the list of
+their entries, one per line, as the EC2 tree has it.
 """
 
 import base64
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -37,7 +38,16 @@ EC2_VERSIONS = (
 )
 
 
-def answer(path: str, guest: str, spec: MetadataSpec) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """The addresses of a guest's ports, those that lead to them from outside, and their security groups' names."""
+
+    fixed: tuple[str, ...] = ()
+    floating: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+def answer(path: str, guest: str, spec: MetadataSpec, wired: Wired) -> bytes | None:
     """The body at a path such as "/openstack/latest/meta_data.json"; None when there is nothing."""
     parts = [part for part in path.split("/") if part]
     if not parts:
@@ -45,7 +55,7 @@ def answer(path: str, guest: str, spec: MetadataSpec) -> bytes | None:
     if parts[0] == "openstack":
         return _openstack(parts[1:], guest, spec)
     if parts[0] in EC2_VERSIONS:
-        return _ec2(parts[1:], guest, spec)
+        return _ec2(parts[1:], guest, spec, wired)
     return None
 
 
@@ -92,14 +102,14 @@ def _meta_data(guest: str, spec: MetadataSpec) -> dict[str, Any]:
     return document
 
 
-def _ec2(parts: list[str], guest: str, spec: MetadataSpec) -> bytes | None:
+def _ec2(parts: list[str], guest: str, spec: MetadataSpec, wired: Wired) -> bytes | None:
     if not parts:
         return b"meta-data/\nuser-data" if spec.user_data else b"meta-data/"
     if parts == ["user-data"]:
         return base64.b64decode(spec.user_data) if spec.user_data else None
     if parts[0] != "meta-data":
         return None
-    place: Any = _ec2_tree(guest, spec)
+    place: Any = _ec2_tree(guest, spec, wired)
     for part in parts[1:]:
         if not isinstance(place, dict):
             return None
@@ -115,7 +125,7 @@ def _listed(name: str, value: Any) -> str:
     return f"{name}/" if isinstance(value, dict) and "=" not in name else name
 
 
-def _ec2_tree(guest: str, spec: MetadataSpec) -> dict[str, Any]:
+def _ec2_tree(guest: str, spec: MetadataSpec, wired: Wired) -> dict[str, Any]:
     short = f"i-{guest.replace('-', '')[:8]}"
     tree: dict[str, Any] = {
         "ami-id": f"ami-{spec.image_ref.replace('-', '')[:8] or '00000000'}",
@@ -127,12 +137,12 @@ def _ec2_tree(guest: str, spec: MetadataSpec) -> dict[str, Any]:
         "instance-id": short,
         "instance-type": spec.instance_type,
         "local-hostname": spec.hostname,
-        "local-ipv4": spec.fixed_ips[0] if spec.fixed_ips else "",
+        "local-ipv4": next((address for address in wired.fixed if ":" not in address), ""),
         "placement": {"availability-zone": spec.availability_zone},
         "public-hostname": spec.hostname,
-        "public-ipv4": spec.floating_ips[0] if spec.floating_ips else "",
+        "public-ipv4": wired.floating[0] if wired.floating else "",
         "reservation-id": spec.reservation_id,
-        "security-groups": "\n".join(spec.security_groups),
+        "security-groups": "\n".join(wired.groups),
     }
     if spec.keys:
         tree["public-keys"] = {f"{n}={name}": {"openssh-key": key} for n, (name, key) in enumerate(spec.keys)}

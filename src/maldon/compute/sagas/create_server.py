@@ -83,7 +83,7 @@ async def publish_intent(session: Session, work: Work) -> dict[str, Any]:
     server = await session.first(select(servers).where(servers.c.id == work.subject))
     nics = msgspec.convert(work.done["ports"]["nics"], list[Nic])
     await publish_guest(
-        session, work.op, server.id, host["name"], spec_for(server, nics), details_for(server, nics), work.operation_id
+        session, work.op, server.id, host["name"], spec_for(server, nics), details_for(server), work.operation_id
     )
     return {}
 
@@ -102,7 +102,7 @@ def spec_for(server: Any, nics: list[Nic]) -> GuestSpec:
     )
 
 
-def details_for(server: Any, nics: list[Nic]) -> MetadataSpec:
+def details_for(server: Any) -> MetadataSpec:
     """What the guest may learn of its server."""
     return MetadataSpec(
         hostname=server.hostname,
@@ -116,7 +116,6 @@ def details_for(server: Any, nics: list[Nic]) -> MetadataSpec:
         properties=server.properties,
         user_data=server.user_data,
         admin_pass=server.admin_pass,
-        fixed_ips=tuple(ip for nic in nics for ip in nic.fixed_ips),
     )
 
 

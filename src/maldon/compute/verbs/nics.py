@@ -22,7 +22,6 @@ class Nic(Struct, frozen=True):
     port_id: str
     mac: str
     mtu: int
-    fixed_ips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ async def make_nics(
 
 
 def _nic(made: network.PortMade) -> Nic:
-    return Nic(made.id, made.mac, made.mtu, made.addresses)
+    return Nic(made.id, made.mac, made.mtu)
 
 
 async def drop_nics(session: Session, op: Op, server_id: str) -> None:

@@ -55,8 +55,7 @@ async def point(session: Session, op: Op, row: Any, given: Mapping[str, Any], po
     """Change where a floating IP leads: to `port`, or nowhere."""
     values: dict[str, Any] = {"description": given["description"] or ""} if "description" in given else {}
     if "port_id" in given or "fixed_ip_address" in given:
-        if row.router_id is not None:
-            await _wake_router(session, op, row.router_id)
+        await _wake(session, op, row.router_id, row.port_id)
         fixed = given.get("fixed_ip_address")
         values |= await _destination(session, op, row.floating_network_id, port, fixed, row.id)
         if values["port_id"] != row.port_id or values["fixed_ip_address"] != row.fixed_ip_address:
@@ -105,7 +104,7 @@ async def _destination(
             kind="FloatingIPPortAlreadyAssociated",
         )
     router_id = await _way_in(session, network_id, place.subnet_id, port.id)
-    await _wake_router(session, op, router_id)
+    await _wake(session, op, router_id, port.id)
     return {"port_id": port.id, "fixed_ip_address": place.ip_address, "router_id": router_id}
 
 
@@ -134,15 +133,16 @@ async def _way_in(session: Session, network_id: str, subnet_id: str, port_id: st
     return str(found)
 
 
-async def _wake_router(session: Session, op: Op, router_id: str) -> None:
-    host = await session.scalar(select(routers.c.host).where(routers.c.id == router_id))
-    wake_hosts(session, op, [host] if host else [])
+async def _wake(session: Session, op: Op, router_id: str | None, port_id: str | None) -> None:
+    """Tell those who translate the address, and those who tell the guest of it."""
+    hosts = select(routers.c.host).where(routers.c.id == router_id)
+    for row in await session.all(hosts.union(select(ports.c.host).where(ports.c.id == port_id))):
+        wake_hosts(session, op, [row.host])
 
 
 async def delete_floating(session: Session, op: Op, row: Any) -> None:
     """Take a floating IP away and give its address back."""
-    if row.router_id is not None:
-        await _wake_router(session, op, row.router_id)
+    await _wake(session, op, row.router_id, row.port_id)
     port = await session.first(select(ports).where(ports.c.id == row.floating_port_id))
     await session.run(delete(floating_ips).where(floating_ips.c.id == row.id))
     await drop_port(session, op, port)

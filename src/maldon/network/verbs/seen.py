@@ -46,11 +46,11 @@ _PORTS = Below(
     .order_by(ports.c.position, ports.c.created_at, ports.c.id),
     ports.c.device_id,
 )
-_FLOATING = Below(
+FLOATING = Below(
     select(floating_ips.c.port_id, floating_ips.c.fixed_ip_address, floating_ips.c.floating_ip_address),
     floating_ips.c.port_id,
 )
-_GROUPS = Below(
+NAMED_GROUPS = Below(
     select(port_groups.c.port_id, security_groups.c.id, security_groups.c.name).join(
         security_groups, security_groups.c.id == port_groups.c.group_id
     ),
@@ -64,8 +64,8 @@ async def server_nets(session: Session, server_ids: Sequence[str]) -> dict[str, 
     ids = [port.id for some in by_server.values() for port in some]
     if not ids:
         return {}
-    fixed, floating = await FIXED_IPS.of(session, ids), await _FLOATING.of(session, ids)
-    groups = await _GROUPS.of(session, ids)
+    fixed, floating = await FIXED_IPS.of(session, ids), await FLOATING.of(session, ids)
+    groups = await NAMED_GROUPS.of(session, ids)
     seen: dict[str, list[PortSeen]] = defaultdict(list)
     for server_id, some in by_server.items():
         for port in some:
