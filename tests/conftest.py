@@ -32,6 +32,35 @@ def run_server(tmp_path_factory: pytest.TempPathFactory):
     return server
 
 
+@pytest.fixture(scope="session")
+def kept_url(run_server):
+    """The URL of this worker's own database of a kind, kept from test to test: tests/tables.py empties it."""
+    urls: dict[str, str] = {}
+
+    def url(kind: str) -> str:
+        if kind not in urls:
+            urls[kind] = run_server({"postgresql": PostgreSQL, "mariadb": MariaDB}[kind]).create_database()
+        return urls[kind]
+
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def database_url(request, tmp_path) -> str:
+    """The URL of a database of each kind; what is in it, `create_all` or the harness clears."""
+    if request.param == "sqlite":
+        return str(tmp_path / "cloud.db")
+    return request.getfixturevalue("kept_url")(request.param)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def empty_database_url(request, tmp_path) -> str:
+    """The URL of a database of each kind without a table."""
+    if request.param == "sqlite":
+        return str(tmp_path / "cloud.db")
+    return request.getfixturevalue(f"{request.param}_url")
+
+
 @pytest.fixture
 def postgresql_url(run_server) -> Iterator[str]:
     """The SQLAlchemy URL of an empty PostgreSQL database, dropped after the test."""

@@ -17,7 +17,6 @@ from maldon.kernel.clock import ManualClock
 from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Actor, Op
 from maldon.store.database import open_database
-from maldon.store.migrate import create_all
 from maldon.web.app import Surroundings, Verifier, build
 from maldon.web.front import Front
 from maldon.web.policy import Policy
@@ -25,6 +24,7 @@ from maldon.web.service import Service
 from maldon.work.runner import Runner
 from maldon.work.sagas import Saga
 from maldon.work.wakes import Wakes
+from tests.tables import create_all
 
 DEMO, OTHER, ADMIN_PROJECT = "d" * 32, "e" * 32, "a" * 32
 MEMBER = ("member", "reader")

@@ -22,8 +22,8 @@ def differences(connection):
     ]
 
 
-async def test_migrations_and_models_agree(database_url):
-    db = open_database(database_url)
+async def test_migrations_and_models_agree(empty_database_url):
+    db = open_database(empty_database_url)
     try:
         assert await migrate(db)
         assert not await migrate(db)
@@ -34,8 +34,8 @@ async def test_migrations_and_models_agree(database_url):
         await db.close()
 
 
-async def test_processes_that_start_together_migrate_once(database_url):
-    dbs = [open_database(database_url) for _ in range(3)]
+async def test_processes_that_start_together_migrate_once(empty_database_url):
+    dbs = [open_database(empty_database_url) for _ in range(3)]
     try:
         applied = await asyncio.gather(*(migrate(db) for db in dbs))
         assert sorted(applied) == [False, False, True]

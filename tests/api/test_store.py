@@ -7,9 +7,9 @@ from sqlalchemy import BigInteger, Column, Integer, String, func, insert, select
 
 from maldon.kernel.errors import BadRequest, CloudError, Duplicate, Stale
 from maldon.store.database import open_database
-from maldon.store.migrate import create_all
 from maldon.store.paging import Page, fetch
 from maldon.store.schema import Json, id_column, table
+from tests.tables import create_all
 
 things = table(
     "test_thing",

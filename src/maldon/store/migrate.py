@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, exc, insert, select, text
 
 from maldon.store.database import ServerDatabase, SqliteDatabase
-from maldon.store.schema import LOCK_ROWS, lock_rows, metadata
+from maldon.store.schema import LOCK_ROWS, lock_rows
 
 HEAD = "0001"
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -26,7 +26,7 @@ def _bring_to_head(connection: Connection) -> bool:
     try:
         if _version(connection) == HEAD:
             return False
-        _compare_bytes(connection)
+        compare_bytes(connection)
         upgrade(connection, "head")
     finally:
         _next_please(connection)
@@ -60,7 +60,7 @@ def upgrade(connection: Connection, revision: str) -> None:
         connection.execute(insert(lock_rows), [{"id": n} for n in range(LOCK_ROWS)])
 
 
-def _compare_bytes(connection: Connection) -> None:
+def compare_bytes(connection: Connection) -> None:
     """Have new tables compare text byte by byte, trailing spaces included: MySQL's and MariaDB's word for it differ."""
     if connection.dialect.name in {"mysql", "mariadb"}:
         is_mariadb = "MariaDB" in (connection.execute(text("SELECT VERSION()")).scalar() or "")
@@ -80,14 +80,3 @@ def _next_please(connection: Connection) -> None:
     if connection.dialect.name in {"mysql", "mariadb"}:
         connection.exec_driver_sql("COMMIT")  # before the next one looks
         connection.execute(text("SELECT RELEASE_LOCK('maldon-migrate')"))
-
-
-async def create_all(database: SqliteDatabase | ServerDatabase) -> None:
-    """Make every table that is declared, without migrations: for tests, which compare the two."""
-
-    def make(connection: Connection) -> None:
-        _compare_bytes(connection)
-        metadata.create_all(connection)
-        connection.execute(insert(lock_rows), [{"id": n} for n in range(LOCK_ROWS)])
-
-    await database.run_sync(make)
