@@ -445,6 +445,19 @@ async def test_a_group_keeps_its_servers_together_or_apart(made, host):
     assert hosts[2] is not None
 
 
+async def test_a_groups_wish_does_not_undo_another_hint(made, host):
+    await Host(made, "b").report()
+    _, [_, _, nowhere] = await grouped(made, "anti-affinity", 3)
+    assert nowhere is None
+    failed = (await made("GET", "/servers?status=ERROR")).json["servers"][0]["id"]
+    group, [there] = await grouped(made, "affinity", 1)
+    assert there is not None
+    body = made.body(networks="none") | {"os:scheduler_hints": {"group": group, "same_host": failed}}
+    server = (await made("POST", "/servers", body)).json["server"]["id"]
+    await made.run()
+    assert await made.status(server) == "ERROR"
+
+
 async def test_servers_made_at_once_are_apart_too(made, host):
     await Host(made, "b").report()
     group = {"server_group": {"name": "g", "policy": "anti-affinity"}}

@@ -47,7 +47,8 @@ async def claim_host(session: Session, work: Work) -> dict[str, Any]:
 async def _claim_in_group(session: Session, work: Work, wanted: placement.Wanted) -> placement.Place:
     """A host as the server's group has it; a soft group gives way when none of those will do."""
     bounds = await bounds_of(session, work.params["group"])
-    among = wanted.among if bounds.among is None else bounds.among & (wanted.among or bounds.among)
+    limits = [some for some in (wanted.among, bounds.among) if some is not None]
+    among = frozenset.intersection(*limits) if limits else None
     bound = replace(wanted, among=among, avoid=wanted.avoid | bounds.avoid)
     try:
         host = await placement.claim(session, work.op, work.subject, bound)
