@@ -445,6 +445,37 @@ async def test_a_pool_gives_its_lowest_free_range(net):
     assert await refused(net, "DELETE", f"subnetpools/{pool['id']}") == (409, "SubnetPoolDeleteError")
 
 
+async def test_a_pools_quota_counts_the_addresses_of_each_project(net):
+    admin, other = net.as_("admin"), net.as_("other")
+    pools = {
+        4: await make(admin, "subnetpool", prefixes=["10.0.0.0/16"], default_quota=512, shared=True),
+        6: await make(
+            admin,
+            "subnetpool",
+            prefixes=["fd00::/48"],
+            min_prefixlen=62,
+            default_prefixlen=64,
+            default_quota=2,
+            shared=True,
+        ),
+    }
+
+    async def cut(who, version, length):
+        made = await make(who, "network")
+        body = {"network_id": made["id"], "subnetpool_id": pools[version]["id"], "prefixlen": length}
+        got = await who("POST", f"{V2}/subnets", {"subnet": {**body, "ip_version": version}})
+        return got.status if got.status == 201 else (got.status, got.json["NeutronError"]["type"])
+
+    over = (409, "SubnetPoolQuotaExceeded")
+    assert [await cut(net, 4, length) for length in (22, 24, 25, 24, 25)] == [over, 201, 201, over, 201]
+    assert [await cut(net, 6, length) for length in (62, 64, 64, 64)] == [over, 201, 201, over]
+    assert await cut(other, 4, 23) == 201
+    assert (
+        await admin("PUT", f"{V2}/subnetpools/{pools[4]['id']}", {"subnetpool": {"default_quota": None}})
+    ).status == 200
+    assert await cut(net, 4, 20) == 201
+
+
 async def test_discovery_names_only_what_is_there(net):
     anybody = net.as_("")
     assert (await anybody("GET", "/network/")).json["versions"][0]["id"] == "v2.0"

@@ -205,6 +205,34 @@ async def test_routers_leave_dead_hosts(net):
     assert await service.place_routers(net.op()) == 0
 
 
+async def test_a_router_is_placed_where_its_zone_hints_say(net):
+    async with net.db.begin() as session:
+        (west,) = [h.id for h in await placement.hosts(session, net.op()) if h.name == "node-2"]
+        await placement.set_host(session, net.op(), west, availability_zone="west")
+
+    async def routed(cidr, **more):
+        router = (await net("POST", f"{V2}/routers", {"router": more})).json["router"]
+        made = (await net("POST", f"{V2}/networks", {"network": {}})).json["network"]
+        subnet = {"network_id": made["id"], "cidr": cidr, "ip_version": 4}
+        made = (await net("POST", f"{V2}/subnets", {"subnet": subnet})).json["subnet"]
+        body = {"subnet_id": made["id"]}
+        assert (await net("PUT", f"{V2}/routers/{router['id']}/add_router_interface", body)).status == 200
+        return (await net("GET", f"{V2}/routers/{router['id']}")).json["router"]
+
+    for n, zone in enumerate(("nova", "west")):
+        router = await routed(f"10.{n + 1}.0.0/24", availability_zone_hints=[zone])
+        assert router["availability_zones"] == router["availability_zone_hints"] == [zone]
+    assert (await routed("10.3.0.0/24"))["availability_zones"] == ["west"]  # it has fewer
+    got = await net("POST", f"{V2}/routers", {"router": {"availability_zone_hints": ["east"]}})
+    assert (got.status, got.json["NeutronError"]["type"]) == (404, "AvailabilityZoneNotFound")
+    net.clock.advance(3600)
+    await report(net, "node-1")
+    assert await service.place_routers(net.op()) == 1  # the one that may be anywhere
+    assert await service.place_routers(net.op()) == 0
+    await report(net, "node-2")
+    assert len((await wiring(net, "node-2")).routers) == 1
+
+
 async def test_a_host_is_woken_when_its_wiring_changes(net):
     topics = (service.WIRING_TOPIC, service.wiring_topic("node-2"))
     with net.wakes.listening(*topics) as woken:

@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, Column, Integer, UniqueConstraint
 
 from maldon.network.models.standard import standard
-from maldon.store.schema import Json, table
+from maldon.store.schema import table
 
 networks = table(
     "network",
@@ -15,6 +15,5 @@ networks = table(
     Column("mtu", Integer, nullable=False),
     Column("vni", Integer, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False),
-    Column("az_hints", Json, nullable=False),
     UniqueConstraint("vni"),
 )

@@ -16,7 +16,6 @@ class Create(Standard, kw_only=True):
     is_default: bool | UnsetType | None = UNSET
     mtu: Mtu | UnsetType = UNSET
     port_security_enabled: bool = True
-    availability_zone_hints: Annotated[list[Short], Meta(max_length=20)] = field(default_factory=list)
     network_type: Short | UnsetType | None = field(default=UNSET, name="provider:network_type")
     physical_network: Short | UnsetType | None = field(default=UNSET, name="provider:physical_network")
     segmentation_id: Annotated[int, Meta(ge=0, le=2**24 - 1)] | UnsetType | None = field(

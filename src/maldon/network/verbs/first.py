@@ -46,7 +46,6 @@ async def ensure_private_network(op: Op, project_id: str, name: str, cidr: str, 
         wanted: dict[str, Any] = {
             "name": router_name,
             "admin_state_up": True,
-            "availability_zone_hints": [],
             "external_gateway_info": {"network_id": outside} if outside else None,
         }
         router = await create_router(session, op, wanted, project_id)

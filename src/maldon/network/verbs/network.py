@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import delete, insert, or_, select
 
-from maldon.kernel.errors import BadRequest, Conflict, Duplicate, InUse, NotFound, Stale
+from maldon.kernel.errors import BadRequest, Conflict, Duplicate, InUse, Stale
 from maldon.kernel.op import Op, Session
 from maldon.network.models.network import networks
 from maldon.network.models.port import fixed_ips, ports
 from maldon.network.models.router import floating_ips
-from maldon.network.models.subnet import subnet_pools, subnets
-from maldon.network.plan.addresses import cut, default_gateway, default_pools, overlapping, slaac, spans_of, usable
-from maldon.network.schemas.body import address, cidr, routes
+from maldon.network.models.subnet import subnets
+from maldon.network.plan.addresses import default_gateway, default_pools, overlapping, slaac, spans_of, usable
+from maldon.network.schemas.body import address, routes
 from maldon.network.settings import settings
 from maldon.network.verbs.address import Place, gives_itself, subnets_of, write_places
 from maldon.network.verbs.carriers import wake_networks
@@ -22,6 +22,7 @@ from maldon.network.verbs.dhcp import DHCP_OWNER, refresh_dhcp
 from maldon.network.verbs.floating_ip import delete_floating
 from maldon.network.verbs.port import drop_port
 from maldon.network.verbs.record import Record, born, change
+from maldon.network.verbs.subnet_pool import range_for
 
 VNI_MOST = 2**24 - 1
 LEAST_MTU = {4: 68, 6: 1280}
@@ -46,7 +47,6 @@ async def create_network(
             "mtu": _mtu(given.get("mtu", 0), most),
             "vni": _RANDOM.randint(1, VNI_MOST) if vni is None else vni,
             "port_security_enabled": given.get("port_security_enabled", True),
-            "az_hints": given.get("availability_zone_hints", []),
         }
     )
     try:
@@ -139,7 +139,7 @@ async def create_subnet(session: Session, op: Op, given: Mapping[str, Any], proj
     """A new subnet. Raises BadRequest, NotFound, Conflict."""
     await session.lock(f"network:{network.id}")
     there = await subnets_of(session, network.id)
-    pool, wanted_cidr = await _range(session, given)
+    pool, wanted_cidr = await range_for(session, given, project_id)
     network_range = ip_network(wanted_cidr)
     if given.get("ip_version") not in {None, network_range.version}:
         raise BadRequest(
@@ -177,47 +177,6 @@ async def create_subnet(session: Session, op: Op, given: Mapping[str, Any], proj
         await _address_ports(session, row)
     await refresh_dhcp(session, op, network, [*there, row])
     return row
-
-
-async def _range(session: Session, given: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The pool (if any) and the range of the subnet: given, or the lowest free one of the pool."""
-    wanted, pool_id = given.get("cidr"), given.get("subnetpool_id")
-    if not pool_id:
-        if not wanted:
-            raise BadRequest("Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
-        return None, cidr(wanted)
-    await session.lock(f"subnetpool:{pool_id}")
-    pool = await session.first(select(subnet_pools).where(subnet_pools.c.id == pool_id))
-    if pool is None:
-        raise NotFound(f"Subnet pool {pool_id} could not be found.", kind="SubnetPoolNotFound")
-    taken = [r.cidr for r in await session.all(select(subnets.c.cidr).where(subnets.c.subnetpool_id == pool_id))]
-    if wanted:
-        wanted = cidr(wanted)
-        inside = any(
-            ip_network(p).version == ip_network(wanted).version and ip_network(wanted).subnet_of(ip_network(p))  # type: ignore[arg-type]
-            for p in pool.prefixes
-        )
-        if not inside or overlapping(wanted, taken):
-            raise Conflict(
-                "Failed to allocate subnet: Cannot allocate requested subnet from the available set of prefixes.",
-                kind="SubnetAllocationError",
-            )
-        return pool_id, wanted
-    length = given.get("prefixlen")
-    length = pool.default_prefixlen if length is None else length
-    if not pool.min_prefixlen <= length <= pool.max_prefixlen:
-        raise BadRequest(
-            f"Unable to allocate subnet with prefix length {length}, the pool allows {pool.min_prefixlen} to "
-            f"{pool.max_prefixlen}.",
-            kind="MinPrefixSubnetAllocationError",
-        )
-    found = cut(pool.prefixes, taken, length)
-    if found is None:
-        raise Conflict(
-            f"Failed to allocate subnet: Insufficient prefix space to allocate subnet size /{length}.",
-            kind="SubnetAllocationError",
-        )
-    return pool_id, found
 
 
 def _check_range(given: Mapping[str, Any], there: Any) -> None:

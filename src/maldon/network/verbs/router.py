@@ -16,7 +16,7 @@ from maldon.network.plan.addresses import overlapping
 from maldon.network.schemas.body import routes as checked_routes
 from maldon.network.verbs.address import places_for, subnets_of, write_places
 from maldon.network.verbs.carriers import wake_networks
-from maldon.network.verbs.placing import settle
+from maldon.network.verbs.placing import check_zones, settle
 from maldon.network.verbs.port import create_port, drop_port, fixed_of
 from maldon.network.verbs.record import Record, born, change
 
@@ -24,7 +24,9 @@ INTERFACE, GATEWAY = "network:router_interface", "network:router_gateway"
 
 
 async def create_router(session: Session, op: Op, given: Mapping[str, Any], project_id: str) -> Record:
-    """A new router, with its way out when one is given."""
+    """A new router, with its way out when one is given. Raises BadRequest, NotFound, Conflict."""
+    hints = given.get("availability_zone_hints", [])
+    await check_zones(session, op, hints)
     row = Record(
         {
             **born(op, given, project_id),
@@ -33,7 +35,7 @@ async def create_router(session: Session, op: Op, given: Mapping[str, Any], proj
             "enable_snat": True,
             "gateway_port_id": None,
             "routes": [],
-            "az_hints": given["availability_zone_hints"],
+            "az_hints": hints,
             "host": None,
         }
     )

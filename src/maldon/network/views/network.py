@@ -31,8 +31,6 @@ def network(row: Any, subnet_ids: list[str], *, provider: bool) -> dict[str, Any
         "subnets": subnet_ids,
         "mtu": row.mtu,
         "port_security_enabled": row.port_security_enabled,
-        "availability_zone_hints": row.az_hints,
-        "availability_zones": [],
         "ipv4_address_scope": None,
         "ipv6_address_scope": None,
     }

@@ -11,11 +11,12 @@ from maldon.network.models.port import ports
 from maldon.network.models.router import floating_ips, routers
 from maldon.network.views.port import FIXED_IPS
 from maldon.network.views.standard import owned, standard
+from maldon.placement import service as placement
 
 _NETWORKS = Below(select(ports.c.id, ports.c.network_id), ports.c.id)
 
 
-def router(row: Any, gateway_network: str | None, fixed: Iterable[Any]) -> dict[str, Any]:
+def router(row: Any, gateway_network: str | None, fixed: Iterable[Any], zone: str | None) -> dict[str, Any]:
     gateway = None
     if gateway_network is not None:
         gateway = {
@@ -30,21 +31,24 @@ def router(row: Any, gateway_network: str | None, fixed: Iterable[Any]) -> dict[
         "external_gateway_info": gateway,
         "routes": row.routes,
         "availability_zone_hints": row.az_hints,
-        "availability_zones": [],
+        "availability_zones": [zone] if zone else [],
         "flavor_id": None,
     }
 
 
-async def shape(session: Session, _op: Op, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """The rows with their ways out."""
+async def shape(session: Session, op: Op, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """The rows with their ways out and the zones they are in."""
     ids = [row.gateway_port_id for row in rows if row.gateway_port_id is not None]
     networks = await _NETWORKS.of(session, ids)
     fixed = await FIXED_IPS.of(session, ids)
+    placed = any(row.host for row in rows)
+    zones = {host.name: host.availability_zone for host in await placement.hosts(session, op)} if placed else {}
     return [
         router(
             row,
             networks[row.gateway_port_id][0].network_id if row.gateway_port_id in networks else None,
             fixed.get(row.gateway_port_id, ()),
+            zones.get(row.host),
         )
         for row in rows
     ]

@@ -253,7 +253,6 @@ def upgrade() -> None:
         sa.Column("mtu", sa.Integer(), nullable=False),
         sa.Column("vni", sa.Integer(), nullable=False),
         sa.Column("port_security_enabled", sa.Boolean(), nullable=False),
-        sa.Column("az_hints", Json(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_network")),
         sa.UniqueConstraint("vni", name=op.f("uq_network_vni")),
         mysql_engine="InnoDB",
