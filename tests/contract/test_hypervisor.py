@@ -205,5 +205,8 @@ async def test_taps_are_those_of_the_running_guest(tmp_path):
     nics = (Nic("port-1", "fa:16:3e:00:00:01", 1450), Nic("port-2", "fa:16:3e:00:00:02", 1450))
     await driver.ensure(GUEST, spec_of(None, nics=nics), GuestFiles())
     assert await driver.observe() == {GUEST: GuestSeen("running", tap_ports=("port-1", "port-2"))}
+    await driver.ensure(GUEST, spec_of(None, nics=nics[1:]), GuestFiles())
+    assert await driver.observe() == {GUEST: GuestSeen("running", tap_ports=("port-2",))}
+    assert (await driver.console_log(GUEST, MIB)).count(b"login:") == 1
     driver.shut_down(GUEST)
     assert await driver.observe() == {GUEST: GuestSeen("stopped")}

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from maldon.drivers.hypervisor import command, probe, processes, qmp, state
 from maldon.drivers.hypervisor.lock import give_back, take
 from maldon.drivers.hypervisor.qemu import QemuHypervisor
-from maldon.ports.hypervisor import DriverRefused, GuestFiles, GuestSeen, Nic
+from maldon.ports.hypervisor import DriverRefused, GuestFiles, GuestSeen, Nic, tap_name
 from tests.contract.hypervisors import (
     BANNER,
     DEAF,
@@ -29,6 +30,7 @@ from tests.contract.hypervisors import (
 
 pytestmark = pytest.mark.guest
 
+NICS = (Nic("port-1", "fa:16:3e:00:00:01", 1450), Nic("port-2", "fa:16:3e:00:00:02", 1450))
 ENSURE_TWICE = """
 import asyncio, pathlib, sys
 from maldon.drivers.hypervisor.lock import give_back, take
@@ -291,3 +293,35 @@ async def test_a_guest_is_a_session_of_its_own_and_no_child_of_the_agent(qemu):
     assert int(stat[1]) != os.getpid()
     assert int(stat[3]) not in {os.getsid(0), 0}
     assert await qmp.status(qemu.home / GUEST) == "running"
+
+
+@pytest.fixture
+def node(tmp_path):
+    """A network namespace with the taps of two ports."""
+    name = f"mt-{os.getpid()}-{tmp_path.stat().st_ino}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        for nic in NICS:
+            subprocess.run(["ip", "-n", name, "tuntap", "add", tap_name(nic.port_id), "mode", "tap"], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+@pytest.mark.root
+async def test_cards_are_plugged_into_a_running_guest_and_a_deaf_one_keeps_them_to_its_next_boot(qemu, node):
+    driver = QemuHypervisor(qemu.home, guest_command=["ip", "netns", "exec", node].__add__)
+    driver.powerdown_s = driver.unplug_s = 0.3
+    image, files = qemu.image(code=DEAF)
+    await driver.ensure(GUEST, spec_of(image, nics=NICS[:1]), files)
+    await qemu.booted(GUEST, 1)
+    msgspec.structs.replace(state.read(qemu.home / GUEST), tap_ports=()).write(qemu.home / GUEST)  # plugged, then died
+    for _ in range(2):
+        await driver.ensure(GUEST, spec_of(image, nics=NICS), files)
+        assert await driver.observe() == {GUEST: GuestSeen("running", tap_ports=("port-1", "port-2"))}
+    with pytest.raises(OSError, match="does not let go of the card of port port-1"):
+        await driver.ensure(GUEST, spec_of(image, nics=NICS[1:]), files)
+    assert (await driver.observe())[GUEST].tap_ports == ("port-1", "port-2")
+    assert await qemu.starts(GUEST) == 1
+    await driver.ensure(GUEST, spec_of(image, nics=NICS[1:], hard_boots=1), files)
+    assert await driver.observe() == {GUEST: GuestSeen("running", 1, tap_ports=("port-2",))}

@@ -49,6 +49,7 @@ def walk(cloud, namespace="", key=""):
     assert addresses == {port.fixed_ips[0]["ip_address"]: "fixed", address: "floating"}
     if namespace:
         talk(namespace, key, address, its_address)
+        plug_and_unplug(cloud, one, lambda words: ssh(namespace, key, address, words).stdout)
     assert "login:" in until("a console log", lambda: logged_in(cloud, one))
 
     cloud.compute.reboot_server(one, "HARD")
@@ -81,6 +82,21 @@ def talk(namespace, key, address, its_address):
     told = ssh(namespace, key, address, "curl -s http://169.254.169.254/openstack/latest/meta_data.json").stdout
     assert '"role"' in told, told
     until("the neighbour", lambda: ssh(namespace, key, address, f"ping -c 1 -W 2 {its_address}").returncode == 0)
+
+
+def plug_and_unplug(cloud, server, run):
+    """A card comes and goes while the guest runs."""
+    boot = run("cat /proc/sys/kernel/random/boot_id")
+    net = cloud.network.create_network(name="backstage")
+    cloud.network.create_subnet(network_id=net.id, ip_version=4, cidr="10.8.0.0/24", gateway_ip=None)
+    card = cloud.compute.create_server_interface(server, net_id=net.id)
+    address = card.fixed_ips[0]["ip_address"]
+    until("the new card's address", lambda: address in run("ip -o -4 addr show dev eth1 2>/dev/null"))
+    cloud.compute.delete_server_interface(card.port_id, server=server)
+    until("the card to go", lambda: "eth1" not in run("ls /sys/class/net") and "eth0" in run("ls /sys/class/net"))
+    until("the network to be free", lambda: list(cloud.network.ports(network_id=net.id, device_id=server.id)) == [])
+    cloud.network.delete_network(net)
+    assert run("cat /proc/sys/kernel/random/boot_id") == boot
 
 
 def ssh(namespace, key, address, words, user="root"):

@@ -57,10 +57,11 @@ def test_every_disk_names_its_format():
 def test_a_card_is_plugged_into_the_tap_of_its_port():
     line = line_of(GuestSpec("x", 1, 64, 1, None, nics=NICS))
     assert values(line, "-netdev") == [
-        "tap,id=net0,ifname=tap11111111-aa,script=no,downscript=no,vhost=off",
-        "tap,id=net1,ifname=tap22222222-aa,script=no,downscript=no,vhost=off",
+        "tap,id=net-11111111-aaaa-4bbb,ifname=tap11111111-aa,script=no,downscript=no,vhost=off",
+        "tap,id=net-22222222-aaaa-4bbb,ifname=tap22222222-aa,script=no,downscript=no,vhost=off",
     ]
-    assert "virtio-net-pci,netdev=net0,mac=fa:16:3e:00:00:01,host_mtu=1450,romfile=" in line
+    names = "id=card-11111111-aaaa-4bbb,netdev=net-11111111-aaaa-4bbb"
+    assert f"virtio-net-pci,{names},mac=fa:16:3e:00:00:01,host_mtu=1450,romfile=" in line
     assert "vhost=on" in " ".join(line_of(GuestSpec("x", 1, 64, 1, None, nics=NICS), KVM))
 
 

@@ -97,8 +97,9 @@ class Hypervisor(Protocol):
     async def capacity(self) -> Capacity: ...
 
     async def ensure(self, guest: str, spec: GuestSpec, files: GuestFiles) -> None:
-        """Make the guest as `spec` says: disks made on the first call, then power and boots brought up to date.
+        """Make the guest as `spec` says: disks made on the first call, then power, boots and network cards up to date.
 
+        A running guest's cards are plugged and unplugged; one that does not let go of a card is an OSError.
         Disks are never made anew once they are whole. Taps named by the spec exist before the call.
         Raises DriverRefused for what cannot be (an image larger than the disk), OSError for what may pass.
         """

@@ -13,6 +13,7 @@ from maldon.agents.node.plan import differs, plan_wires
 from maldon.compute import service as compute
 from maldon.network import service as network
 from maldon.placement import service as placement
+from maldon.ports.hypervisor import GuestSpec
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.process import Process, open_process
 from maldon.runtime.roles import drivers_of, host_names
@@ -57,7 +58,7 @@ async def _host(process: Process, host: str, hypervisor: Any, switch: Any) -> li
         if spec is None and guest in seen:
             findings.append(f"guest {guest} should be gone and is there")
         elif spec is not None and differs(spec, seen.get(guest)):
-            findings.append(f"guest {guest} should be {spec.power} and is {_power(seen.get(guest))}")
+            findings.append(f"guest {guest} should be {_state(spec)} and is {_state(seen.get(guest))}")
     stray, missing = plan_wires(wiring, await switch.observe())
     findings += [f"{kind} {item} is wired, the books know nothing of it" for kind, item in stray]
     findings += [
@@ -66,8 +67,12 @@ async def _host(process: Process, host: str, hypervisor: Any, switch: Any) -> li
     return findings
 
 
-def _power(seen: Any) -> str:
-    return "absent" if seen is None else str(seen.power)
+def _state(guest: Any) -> str:
+    """A guest that is wanted or seen, in what can differ."""
+    if guest is None:
+        return "absent"
+    cards = len(guest.nics if isinstance(guest, GuestSpec) else guest.tap_ports)
+    return f"{guest.power} after {guest.hard_boots} hard and {guest.soft_boots} soft boots with {cards} network cards"
 
 
 def _processes(here: Path) -> list[str]:

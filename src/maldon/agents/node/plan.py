@@ -39,7 +39,9 @@ def differs(spec: GuestSpec, seen: GuestSeen | None) -> bool:
         return seen.power == "running"
     if seen.power == "stopped":
         return False  # it shut itself down
-    return seen.power == "vanished" or seen.soft_boots < spec.soft_boots
+    if seen.power == "vanished" or seen.soft_boots < spec.soft_boots:
+        return True
+    return {nic.port_id for nic in spec.nics} != set(seen.tap_ports)
 
 
 def report_of(wanted: DesiredGuest, seen: GuestSeen | None, error: str | None) -> ObservedGuest:

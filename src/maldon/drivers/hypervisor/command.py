@@ -7,6 +7,7 @@ be told from a crash. The product name is the one by which cloud-init recognises
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -59,8 +60,8 @@ def command_line(home: Path, guest: str, spec: GuestSpec, abilities: Abilities, 
     line += _disk("root", directory / ROOT, "qcow2", read_only=False)
     if spec.config_drive:
         line += _disk("config", directory / CONFIG_DRIVE, "raw", read_only=True)
-    for number, nic in enumerate(spec.nics):
-        line += _nic(number, nic, vhost=abilities.vhost)
+    for nic in spec.nics:
+        line += ["-netdev", _option(netdev(nic, vhost=abilities.vhost)), "-device", _option(card(nic))]
     return line + (SANDBOX if abilities.sandbox else [])
 
 
@@ -71,10 +72,33 @@ def _disk(name: str, path: Path, disk_format: str, *, read_only: bool) -> list[s
     return ["-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,drive={name},id={name}{boot}"]
 
 
-def _nic(number: int, nic: Nic, *, vhost: bool) -> list[str]:
-    tap = f"tap,id=net{number},ifname={tap_name(nic.port_id)},script=no,downscript=no,vhost={'on' if vhost else 'off'}"
-    card = f"virtio-net-pci,netdev=net{number},mac={nic.mac},host_mtu={nic.mtu},romfile="
-    return ["-netdev", tap, "-device", card]
+def netdev_id(port_id: str) -> str:
+    """What QEMU calls the host's side of a port's card."""
+    return f"net-{port_id}"
+
+
+def card_id(port_id: str) -> str:
+    """What QEMU calls a port's card."""
+    return f"card-{port_id}"
+
+
+def netdev(nic: Nic, *, vhost: bool) -> dict[str, Any]:
+    """The host's side of a card: the arguments of QMP's netdev_add."""
+    tap = {"type": "tap", "id": netdev_id(nic.port_id), "ifname": tap_name(nic.port_id)}
+    return {**tap, "script": "no", "downscript": "no", "vhost": vhost}
+
+
+def card(nic: Nic) -> dict[str, Any]:
+    """A card: the arguments of QMP's device_add."""
+    ids = {"driver": "virtio-net-pci", "id": card_id(nic.port_id), "netdev": netdev_id(nic.port_id)}
+    return {**ids, "mac": nic.mac, "host_mtu": nic.mtu, "romfile": ""}
+
+
+def _option(arguments: dict[str, Any]) -> str:
+    """QMP's arguments as the command line has them."""
+    (_, kind), *rest = arguments.items()
+    switches = {True: "on", False: "off"}
+    return ",".join([kind, *(f"{key}={switches[v] if isinstance(v, bool) else v}" for key, v in rest)])
 
 
 def _comma(path: Path) -> str:

@@ -60,9 +60,9 @@ class FakeHypervisor:
         if spec.power == "stopped":
             starts, seen = known.starts if known else 0, GuestSeen("stopped", *boots)
         elif known and known.seen.power == "running" and not _behind(known.seen, spec):
-            return
+            starts, seen = known.starts, msgspec.structs.replace(known.seen, tap_ports=_ports(spec))
         else:
-            taps = tuple(nic.port_id for nic in spec.nics)
+            taps = _ports(spec)
             starts, seen = (known.starts if known else 0) + 1, GuestSeen("running", *boots, taps)
         self._write(guest, _Guest(spec.name, starts, seen))
 
@@ -107,6 +107,10 @@ class FakeHypervisor:
             file.write(msgspec.json.encode(known))
         os.replace(f"{whole}.part", whole)  # noqa: PTH105 (the same)
         self._guests[guest] = known
+
+
+def _ports(spec: GuestSpec) -> tuple[str, ...]:
+    return tuple(nic.port_id for nic in spec.nics)
 
 
 def _behind(seen: GuestSeen, spec: GuestSpec) -> bool:

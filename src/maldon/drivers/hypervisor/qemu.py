@@ -4,8 +4,8 @@ A guest is a directory `home/<uuid>/`: root.qcow2, console.log, config.iso, stat
 is a daemon of its own session: it outlives the agent, and the next agent finds it by its command line (`processes`).
 What was decided before a death is in state.json (`state`); so every verb may be interrupted anywhere and repeated.
 
-One lock for each guest: verbs about one guest queue up, different guests go side by side. A changed size or network
-card of a spec takes effect at the guest's next start. The driver keeps no connection and no task between calls.
+One lock for each guest: verbs about one guest queue up, different guests go side by side. A changed size of a spec
+takes effect at the guest's next start. The driver keeps no connection and no task between calls.
 """
 
 import asyncio
@@ -38,6 +38,8 @@ class QemuHypervisor:
     """How long a guest may take to shut down before its plug is pulled."""
     start_s = 30.0
     """How long QEMU may take until it answers."""
+    unplug_s = 10.0
+    """How long a guest may take to let go of a network card."""
     exit_s = 10.0
     """How long QEMU may take to end."""
     console_limit = 16 * 1024**2
@@ -80,6 +82,8 @@ class QemuHypervisor:
                 await self._bring_down(guest, spec, known, running=running)
             elif not running or known.launched.behind(spec):
                 await self._bring_up(guest, spec, files, known, running=running)
+            else:
+                await self._change_cards(directory, spec, known)
 
     async def remove(self, guest: str) -> None:
         directory = self._directory(guest)
@@ -147,6 +151,21 @@ class QemuHypervisor:
         await in_thread(State("running", known.done, launched, taps).write, directory)
         await self._start(guest, spec, files)
         await in_thread(State("running", launched, launched, taps).write, directory)
+
+    async def _change_cards(self, directory: Path, spec: GuestSpec, known: State) -> None:
+        """Plug and unplug network cards of a running guest, one at a time, each written down when it is done."""
+        has, wanted = list(known.tap_ports), {nic.port_id: nic for nic in spec.nics}
+        for port_id in [port_id for port_id in has if port_id not in wanted]:
+            ids = command.netdev_id(port_id), command.card_id(port_id)
+            if not await qmp.unplug(directory, *ids, self.unplug_s):
+                raise TimeoutError(f"the guest does not let go of the card of port {port_id}")
+            has.remove(port_id)
+            await in_thread(msgspec.structs.replace(known, tap_ports=tuple(has)).write, directory)
+        for nic in [nic for nic in spec.nics if nic.port_id not in has]:
+            vhost = (await self._abilities()).vhost
+            await qmp.plug(directory, command.netdev(nic, vhost=vhost), command.card(nic))
+            has.append(nic.port_id)
+            await in_thread(msgspec.structs.replace(known, tap_ports=tuple(has)).write, directory)
 
     async def _start(self, guest: str, spec: GuestSpec, files: GuestFiles) -> None:
         """Start QEMU and hear from it. It alone holds the listening socket, so its death ends our waiting, too."""

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import QMPClient, QMPError
+from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 SOCKET = "qmp.sock"
 ANSWER_S = 5.0
@@ -64,9 +64,9 @@ async def _session(directory: Path, timeout_s: float = ANSWER_S) -> AsyncIterato
                     await client.disconnect()
 
 
-async def _ask(client: Any, command: str) -> Any:
+async def _ask(client: Any, command: str, arguments: dict[str, Any] | None = None) -> Any:
     async with asyncio.timeout(ANSWER_S):
-        return await client.execute(command)
+        return await client.execute(command, arguments)
 
 
 async def status(directory: Path, timeout_s: float = ANSWER_S) -> str:
@@ -98,3 +98,38 @@ async def press_power(directory: Path, deadline_s: float) -> bool:
                         await events.get()
                         return True
     return False
+
+
+async def plug(directory: Path, netdev: dict[str, Any], card: dict[str, Any]) -> None:
+    """Give the guest a network card. One that is there already is left alone."""
+    async with _session(directory) as client:
+        if await _has(client, card["id"]):
+            return
+        with suppress(ExecuteError):  # what a plugging that died halfway left
+            await _ask(client, "netdev_del", {"id": netdev["id"]})
+        await _ask(client, "netdev_add", netdev)
+        await _ask(client, "device_add", card)
+
+
+async def unplug(directory: Path, netdev_id: str, card_id: str, deadline_s: float) -> bool:
+    """Take a network card away; whether the guest let go of it in time. Absent is done."""
+    deadline = asyncio.get_running_loop().time() + deadline_s
+    async with _session(directory) as client:
+        with client.listener("DEVICE_DELETED") as events:
+            while await _has(client, card_id):
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return False
+                with suppress(ExecuteError):  # it was asked already, and may not have noticed
+                    await _ask(client, "device_del", {"id": card_id})
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, PRESS_AGAIN_S)):
+                        await events.get()
+        with suppress(ExecuteError):
+            await _ask(client, "netdev_del", {"id": netdev_id})
+    return True
+
+
+async def _has(client: Any, device_id: str) -> bool:
+    devices = await _ask(client, "qom-list", {"path": "/machine/peripheral"})
+    return any(device["name"] == device_id for device in devices)
