@@ -21,8 +21,21 @@ def _empty(connection: Connection) -> None:
     for table in _by_dependency(len(metadata.tables)):
         if table is not lock_rows:
             connection.execute(delete(table))
+    _count_anew(connection)
     if mysql:
         connection.execute(text("SET FOREIGN_KEY_CHECKS=1"))
+
+
+def _count_anew(connection: Connection) -> None:
+    """Numbers begin at one again, as SQLite has it in its new file."""
+    for table in _by_dependency(len(metadata.tables)):
+        column = table.autoincrement_column
+        if column is None or not connection.dialect.name.startswith(("postgresql", "mysql", "mariadb")):
+            continue
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"ALTER SEQUENCE {table.name}_{column.name}_seq RESTART"))
+        else:
+            connection.execute(text(f"ALTER TABLE {table.name} AUTO_INCREMENT=1"))
 
 
 def _make(connection: Connection) -> None:
