@@ -322,8 +322,31 @@ async def test_security_groups_of_a_server(made, host):
     group = {"security_group": {"name": "web"}}
     assert (await made.cloud("POST", "/network/v2.0/security-groups", group)).status == 201
     assert (await made.act(server_id, "addSecurityGroup", {"name": "web"})).status == 202
-    names = {g["name"] for g in (await made("GET", f"/servers/{server_id}/os-security-groups")).json["security_groups"]}
-    assert names == {"default", "web"}
+    default, web = (await made("GET", f"/servers/{server_id}/os-security-groups")).json["security_groups"]
+    assert (default["name"], web["name"], web["tenant_id"]) == ("default", "web", default["tenant_id"])
+    anybody = {
+        "ip_protocol": None,
+        "from_port": None,
+        "to_port": None,
+        "ip_range": {},
+        "parent_group_id": default["id"],
+    }
+    own = {"name": "default", "tenant_id": default["tenant_id"]}
+    assert [{k: v for k, v in rule.items() if k != "id"} for rule in default["rules"]] == [anybody | {"group": own}] * 2
+    assert web["rules"] == []
+    let_in = [
+        ({"protocol": "tcp", "port_range_min": 22, "port_range_max": 23}, ("tcp", 22, 23, "0.0.0.0/0")),
+        ({"protocol": "tcp", "remote_ip_prefix": "10.1.0.0/16"}, ("tcp", 1, 65535, "10.1.0.0/16")),
+        ({"protocol": "icmp"}, ("icmp", -1, -1, "0.0.0.0/0")),
+        ({"ethertype": "IPv6"}, (None, None, None, "::/0")),
+    ]
+    for rule, _ in let_in:
+        body = {"security_group_rule": {"direction": "ingress", "security_group_id": web["id"], **rule}}
+        assert (await made.cloud("POST", "/network/v2.0/security-group-rules", body)).status == 201
+    _, web = (await made("GET", f"/servers/{server_id}/os-security-groups")).json["security_groups"]
+    rules = [(r["ip_protocol"], r["from_port"], r["to_port"], r["ip_range"]["cidr"]) for r in web["rules"]]
+    assert sorted(rules, key=str) == sorted([expected for _, expected in let_in], key=str)
+    assert {str(rule["group"]) for rule in web["rules"]} == {"{}"}
     assert (await made.act(server_id, "removeSecurityGroup", {"name": "default"})).status == 202
     assert (await made.show(server_id))["security_groups"] == [{"name": "web"}]
     assert (await made.act(server_id, "removeSecurityGroup", {"name": "default"})).status == 404

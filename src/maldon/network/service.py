@@ -8,6 +8,7 @@ A port's id follows from the server and its key, a DHCP port's from network and 
 from maldon.network.loops.place_routers import place_routers
 from maldon.network.settings import NetworkSettings
 from maldon.network.verbs.first import ensure_private_network, ensure_public_network
+from maldon.network.verbs.groups_seen import GroupSeen, RuleSeen, server_groups
 from maldon.network.verbs.nics import (
     Home,
     NicPlan,
@@ -31,12 +32,14 @@ __all__ = [
     "MEMBERS_TOPIC",
     "WIRING_TOPIC",
     "FixedSeen",
+    "GroupSeen",
     "Home",
     "NetworkSettings",
     "NicPlan",
     "NicWanted",
     "PortMade",
     "PortSeen",
+    "RuleSeen",
     "attach_port",
     "auto_nics",
     "check_nics",
@@ -47,6 +50,7 @@ __all__ = [
     "make_ports",
     "place_routers",
     "record_wires",
+    "server_groups",
     "server_nets",
     "servers_with_ports",
     "set_groups",

@@ -1,7 +1,8 @@
 """A server's addresses by network, its security groups, and its volumes, of which there are none yet."""
 
-from maldon.compute.verbs.nics import groups_of, nets_of
+from maldon.compute.verbs.nics import nets_of, security_groups_of
 from maldon.compute.verbs.server import find_server
+from maldon.compute.views.security_group import security_group
 from maldon.compute.views.server import bare
 from maldon.kernel.errors import NotFound
 from maldon.kernel.op import Op
@@ -30,8 +31,8 @@ async def _addresses(request: Request, op: Op, rule: str) -> dict[str, list[dict
 async def security_groups(request: Request, op: Op) -> Reply:
     async with op.db.read() as session:
         server = await find_server(session, op, request.path["id"], "os_compute_api:os-security-groups:list")
-        found = await groups_of(session, server.id)
-    return json({"security_groups": [{"id": group_id, "name": name} for group_id, name in found.items()]})
+        found = await security_groups_of(session, server.id)
+    return json({"security_groups": [security_group(group) for group in found]})
 
 
 async def volume_attachments(request: Request, op: Op) -> Reply:

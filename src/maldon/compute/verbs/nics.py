@@ -167,6 +167,11 @@ async def groups_of(session: Session, server_id: str) -> dict[str, str]:
     return {group_id: name for port in seen for group_id, name in port.groups}
 
 
+async def security_groups_of(session: Session, server_id: str) -> list[network.GroupSeen]:
+    """A server's security groups with their rules."""
+    return await network.server_groups(session, server_id)
+
+
 async def add_group(session: Session, op: Op, server: Any, name: str) -> None:
     """Have one more security group on all ports of the server. Raises NotFound."""
     [group] = await network.groups_for(session, op, [name])
