@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from maldon.compute.models.server import servers
 from maldon.compute.plan.states import State, Task
-from maldon.compute.verbs.guest import get_guest, publish_guest, withdraw_guest
+from maldon.compute.verbs.guest import change_guest, get_guest, publish_guest
 from maldon.compute.verbs.nics import Nic, drop_nics, make_nics
 from maldon.compute.verbs.server import end_task, fault_document, next_task
 from maldon.compute.verbs.server_group import bounds_of, settle_member
@@ -123,7 +123,7 @@ def details_for(server: Any) -> MetadataSpec:
 async def withdraw_intent(session: Session, work: Work) -> None:
     guest = await get_guest(session, work.subject)
     if guest is not None and guest.wanted:  # else a deletion waits for its end already
-        await withdraw_guest(session, work.op, work.subject, None)
+        await change_guest(session, work.op, guest, None, operation_id=None)
 
 
 async def give_up(session: Session, work: Work) -> None:

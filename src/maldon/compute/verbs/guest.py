@@ -85,15 +85,6 @@ async def change_details(session: Session, op: Op, guest_id: str, **changes: Any
         await change_guest(session, op, guest, spec_of(guest), details={**guest.details, **changes})
 
 
-async def withdraw_guest(session: Session, op: Op, guest_id: str, operation_id: str | None) -> str | None:
-    """Want a guest gone; its host, or None when there is no guest."""
-    guest = await get_guest(session, guest_id)
-    if guest is None:
-        return None
-    await change_guest(session, op, guest, None, operation_id=operation_id)
-    return str(guest.host)
-
-
 async def forget_guest(session: Session, guest_id: str) -> None:
     """The host said that the guest is gone."""
     await session.run(delete(guests).where(guests.c.id == guest_id))
