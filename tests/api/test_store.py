@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import BigInteger, Column, Integer, String, func, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Integer, String, bindparam, func, insert, select, update
 
 from maldon.kernel.errors import BadRequest, CloudError, Duplicate, Stale
 from maldon.store.database import open_database
@@ -17,6 +17,7 @@ things = table(
     Column("size", Integer),
     Column("name", String(50), nullable=False),
     Column("document", Json),
+    Column("good", Boolean),
     Column("at", BigInteger, nullable=False),
 )
 
@@ -30,7 +31,7 @@ async def db(database_url):
 
 
 def thing(name, size=1, **more):
-    return {"id": name, "name": name, "size": size, "document": None, "at": 0, **more}
+    return {"id": name, "name": name, "size": size, "document": None, "good": None, "at": 0, **more}
 
 
 async def names(db):
@@ -140,3 +141,42 @@ async def test_a_page_read_backwards_ends_before_its_marker(db):
         with pytest.raises(BadRequest):
             await fetch(session, select(things), Page(2, "zz"), [(things.c.id, "asc")], BadRequest("no such marker"))
     assert [row.id for row in page] == ["t2", "t3"]
+
+
+async def test_a_statement_that_is_kept_answers_the_same_every_time(db):
+    chosen = things.c.name.in_(bindparam("names", expanding=True)) & things.c.size.in_([1, 2])
+    kept = select(things.c.id, things.c.document, things.c.good, func.coalesce(things.c.size, 0).label("count"))
+    kept = kept.where(chosen, things.c.at >= bindparam("since", 0)).order_by(things.c.name)
+    rows = [thing("a", good=True, document={"ä": [1]}), thing("b", 2, good=False), thing("c", 3), thing("d", at=-1)]
+    async with db.begin() as session:
+        await session.run(insert(things), rows)
+        everything = {"names": ["a", "b", "c", "d", "'"]}
+        for _ in range(4):
+            first, second = await session.all(kept, everything)
+            assert (first.id, first.document, first.good, first.count) == ("a", {"ä": [1]}, True, 1)
+            assert second._mapping == {"id": "b", "document": None, "good": False, "count": 2}
+            assert (await session.first(kept, {"names": ["d"], "since": -1})).good is None
+            assert await session.first(kept, {"names": []}) is None
+            assert await session.scalar(kept, everything) == "a"
+            assert await session.all(kept, {"names": ["x"]}) == []
+        await session.run(update(things).values(size=1))
+        assert [row.id for row in await session.all(kept, everything)] == ["a", "b", "c"]
+
+
+async def test_a_value_that_no_column_holds_is_found_nowhere_or_refused(db):
+    kept = select(things.c.id).where(things.c.at == bindparam("at"))
+    for _ in range(3):
+        async with db.read() as session:
+            try:
+                assert await session.all(kept, {"at": 2**70}) == []
+            except BadRequest:
+                assert "mysql" not in db.url
+
+
+async def test_statements_that_are_kept_are_counted(db):
+    kept = select(things.c.id).where(things.c.id == bindparam("wanted")).limit(1)
+    async with db.read() as session:
+        before = db.statements
+        for n in range(5):
+            assert await session.first(kept, {"wanted": "a"}) is None
+            assert db.statements - before == n + 1

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlalchemy.pool import StaticPool
 from maldon.kernel.errors import BadRequest, Duplicate, Stale, Unavailable
 from maldon.kernel.op import Session
 from maldon.store.schema import LOCK_ROWS, lock_rows
+from maldon.store.shortcut import FAILURES, Shortcuts
 
 BUSY_S = 10.0
 _UNFIT = ("integer out of range", "out of int32 range", "out of int64 range", "invalid byte sequence")
@@ -67,11 +68,11 @@ class _Commits:
 
 
 class _SqliteSession(_Commits):
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_database", "_raw")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, database: "SqliteDatabase", connection: Connection, raw: sqlite3.Connection) -> None:
         super().__init__()
-        self._connection = connection
+        self._database, self._connection, self._raw = database, connection, raw
 
     def _execute(self, statement: Any, params: Any) -> CursorResult[Any]:
         try:
@@ -80,13 +81,24 @@ class _SqliteSession(_Commits):
             raise _meaning(error) from error
 
     async def all(self, statement: Any, params: Any = None) -> list[Any]:
+        if (shortcut := self._database.shortcuts.find(statement)) is not None:
+            with suppress(*FAILURES):
+                rows = shortcut.all(self._raw, params)
+                self._database.statements += 1
+                return rows
         return list(self._execute(statement, params).all())
 
     async def first(self, statement: Any, params: Any = None) -> Any:
+        if (shortcut := self._database.shortcuts.find(statement)) is not None:
+            with suppress(*FAILURES):
+                row = shortcut.first(self._raw, params)
+                self._database.statements += 1
+                return row
         return self._execute(statement, params).first()
 
     async def scalar(self, statement: Any, params: Any = None) -> Any:
-        return self._execute(statement, params).scalar()
+        row = await self.first(statement, params)
+        return None if row is None else row[0]
 
     async def run(self, statement: Any, params: Any = None) -> int:
         return self._execute(statement, params).rowcount
@@ -106,6 +118,7 @@ class SqliteDatabase:
         self._read_engine = self._open(path)
         self._reader = self._read_engine.connect()
         self._writing, self._reading = asyncio.Lock(), asyncio.Lock()
+        self.shortcuts = Shortcuts(self._engine.dialect)
         self.statements = 0
         for engine in (self._engine, self._read_engine):
             event.listen(engine, "before_cursor_execute", self._count)
@@ -144,7 +157,7 @@ class SqliteDatabase:
         raw: Any = connection.connection.driver_connection
         async with lock:
             await self._patiently(raw, begin)
-            session = _SqliteSession(connection)
+            session = _SqliteSession(self, connection, raw)
             try:
                 yield session
                 await self._patiently(raw, "COMMIT")

@@ -26,6 +26,14 @@ LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 Time = BigInteger
 
 
+_decode = msgspec.json.Decoder().decode
+
+
+def document(text: str | None) -> Any:
+    """What a JSON text holds."""
+    return None if text is None else _decode(text)
+
+
 class Json(TypeDecorator[Any]):
     """A JSON document as text. A value is replaced whole, never changed in place."""
 
@@ -39,7 +47,7 @@ class Json(TypeDecorator[Any]):
         return None if value is None else msgspec.json.encode(value).decode()
 
     def process_result_value(self, value: str | None, dialect: Any) -> Any:  # noqa: ARG002
-        return None if value is None else msgspec.json.decode(value)
+        return document(value)
 
 
 def table(name: str, *items: SchemaItem) -> Table:
