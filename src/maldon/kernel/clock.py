@@ -2,9 +2,11 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 SECOND = 1_000_000
+_TWO_DIGITS = tuple(f"{n:02}" for n in range(60))
 
 
 class Clock(Protocol):
@@ -36,13 +38,19 @@ class ManualClock:
 
 def seconds_text(at: int) -> str:
     """2024-01-01T00:00:00 (the caller adds Z where its API has one)."""
-    return datetime.fromtimestamp(at // SECOND, UTC).isoformat()[:19]
+    minute, second = divmod(at // SECOND, 60)
+    return _minute_text(minute) + _TWO_DIGITS[second]
+
+
+@lru_cache(maxsize=4096)
+def _minute_text(minute: int) -> str:
+    """Long lists are mostly made of times: what several have in common is written once."""
+    return datetime.fromtimestamp(minute * 60, UTC).isoformat()[:17]
 
 
 def micros_text(at: int) -> str:
     """2024-01-01T00:00:00.000000."""
-    whole, micros = divmod(at, SECOND)
-    return f"{datetime.fromtimestamp(whole, UTC).isoformat()[:19]}.{micros:06d}"
+    return f"{seconds_text(at)}.{at % SECOND:06d}"
 
 
 def parse_time(text: str) -> int:
