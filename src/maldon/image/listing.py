@@ -42,8 +42,11 @@ _LARGEST = 2**63 - 1
 _MOST_FILTERS = 100
 
 
-def query_of(actor: Actor, query: Sequence[tuple[str, str]]) -> Select[Any]:
-    """The images that the actor may see and the query asks for. Raises BadRequest."""
+def query_of(actor: Actor, query: Sequence[tuple[str, str]]) -> tuple[Select[Any], dict[str, Any] | None]:
+    """The images that the actor may see and the query asks for; the parameters, if the statement is one to be kept.
+
+    Raises BadRequest.
+    """
     if len(query) > _MOST_FILTERS:
         raise BadRequest(f"A list takes at most {_MOST_FILTERS} filters.")
     given = dict(reversed(query))
@@ -52,15 +55,18 @@ def query_of(actor: Actor, query: Sequence[tuple[str, str]]) -> Select[Any]:
     everything = actor.is_admin or "agent" in actor.roles
     hidden = truth(given.get("os_hidden", "false"), "os_hidden")
     statement = _seen(visibility, member_status, everything=everything, hidden=hidden)
-    if not everything:
-        statement = statement.params(project=actor.project_id or "")
-    for name, value in query:
-        if name not in _PAGING and name not in _TOLD:
-            statement = statement.where(_FILTERS[name](value) if name in _FILTERS else _property(name, value))
-    return statement
+    params = {"project": actor.project_id or ""}
+    clauses = [
+        _FILTERS[name](value) if name in _FILTERS else _property(name, value)
+        for name, value in query
+        if name not in _PAGING and name not in _TOLD
+    ]
+    return (statement.where(*clauses).params(params), None) if clauses else (statement, params)
 
 
-async def page_of(session: Session, statement: Select[Any], page: Page) -> tuple[list[Any], bool]:
+async def page_of(
+    session: Session, statement: Select[Any], page: Page, params: dict[str, Any] | None
+) -> tuple[list[Any], bool]:
     """The rows of one page, and whether there are more. Raises BadRequest for an unknown marker."""
     if page.limit == 0:
         return [], False
@@ -69,7 +75,7 @@ async def page_of(session: Session, statement: Select[Any], page: Page) -> tuple
     sort = sort[: [key for key, _ in sort].index("id") + 1]  # an id is unique: nothing is left to order after it
     columns = [(images.c[key], direction) for key, direction in sort]
     unknown = BadRequest(f"Invalid marker: there is no image {str(page.marker)[:64]!r} in this list.")
-    rows = await fetch(session, statement, replace(page, limit=limit + 1), columns, unknown)
+    rows = await fetch(session, statement, replace(page, limit=limit + 1), columns, unknown, params)
     return rows[:limit], len(rows) > limit
 
 

@@ -79,8 +79,8 @@ def sees_all(op: Op, collection: Collection) -> bool:
 
 @cache
 def _rows(collection: Collection, *, every: bool) -> Select[Any]:
-    """What may be seen of the collection, in the usual order."""
-    statement = select(collection.table).order_by(collection.table.c.id)
+    """What may be seen of the collection."""
+    statement = select(collection.table)
     return statement if every else statement.where(collection.visible)
 
 
@@ -97,15 +97,14 @@ async def index(collection: Collection, request: Request, op: Op) -> Reply:
     op.may(f"get_{collection.one}")
     page = _page(collection, request)
     conditions = _conditions(collection, request, op)
-    statement, asker = _rows(collection, every=sees_all(op, collection)), {"asker": op.actor.project_id}
+    statement = _rows(collection, every=sees_all(op, collection))
+    params: dict[str, Any] | None = {"asker": op.actor.project_id}
+    if conditions:
+        statement, params = statement.where(*conditions).params(params), None
+    columns = [(collection.column(name), direction) for name, direction in page.sort]
+    columns.append((collection.table.c.id, "asc"))
     async with op.db.read() as session:
-        if conditions or page != Page():
-            chosen = statement.where(*conditions).order_by(None).params(asker)
-            columns = [(collection.column(name), direction) for name, direction in page.sort]
-            columns.append((collection.table.c.id, "asc"))
-            rows = await fetch(session, chosen, page, columns, collection.absent(page.marker or ""))  # type: ignore[arg-type]
-        else:
-            rows = await session.all(statement, asker)
+        rows = await fetch(session, statement, page, columns, collection.absent(page.marker or ""), params)  # type: ignore[arg-type]
         items = await collection.shape(session, op, rows)
     body: dict[str, Any] = {collection.many: narrowed(items, request.params("fields"))}
     if page.limit is not None and rows:
@@ -151,10 +150,14 @@ def narrowed(items: list[dict[str, Any]], fields: Sequence[str]) -> list[dict[st
     return [{name: item[name] for name in wanted if name in item} for item in items]
 
 
-def _page(collection: Collection, request: Request) -> Page:
+@cache
+def _sortable(collection: Collection) -> tuple[str, ...]:
     names = (*collection.table.c.keys(), *collection.aliases, "tenant_id")
-    sortable = [name for name in names if collection.column(name) is not None]
-    page = page_of(request, sortable, (), most=NO_LIMIT, unbounded=True)
+    return tuple(name for name in names if collection.column(name) is not None)
+
+
+def _page(collection: Collection, request: Request) -> Page:
+    page = page_of(request, _sortable(collection), (), most=NO_LIMIT, unbounded=True)
     reverse = request.param("page_reverse")
     return replace(page, reverse=True) if reverse is not None and truth(reverse, "page_reverse") else page
 

@@ -50,9 +50,9 @@ async def index(request: Request, op: Op) -> Reply:
     page = page_of(request, listing.SORTABLE, listing.SORTED)
     if request.param("limit") is None:
         page = replace(page, limit=PAGE)
-    statement = listing.query_of(op.actor, request.query)
+    statement, params = listing.query_of(op.actor, request.query)
     async with op.db.read() as session:
-        rows, more = await listing.page_of(session, statement, page)
+        rows, more = await listing.page_of(session, statement, page, params)
     return json(views.listed([views.image(row) for row in rows], request.query, more=more))
 
 

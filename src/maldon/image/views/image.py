@@ -18,20 +18,12 @@ def image(row: Any) -> dict[str, Any]:
     # A row is a tuple in the order of its table; taken apart at once it costs a tenth of its names one by one.
     values = dict(zip(_COLUMNS, row, strict=True))
     del values["file"], values["lease_until"]
-    place = f"/v2/images/{values['id']}"
-    whole = values["status"] in _WITH_BYTES
-    told = _WHOLE if whole else _UNFINISHED
-    created, updated = values["created_at"], values["updated_at"]
-    return {
-        **values.pop("properties"),
-        **values,
-        **told,
-        "created_at": f"{seconds_text(created)}Z",
-        "updated_at": f"{seconds_text(updated)}Z",
-        "self": place,
-        "file": f"{place}/file",
-        "schema": "/v2/schemas/image",
-    }
+    properties, place = values.pop("properties"), f"/v2/images/{values['id']}"
+    values |= _WHOLE if values["status"] in _WITH_BYTES else _UNFINISHED
+    values["created_at"] = f"{seconds_text(values['created_at'])}Z"
+    values["updated_at"] = f"{seconds_text(values['updated_at'])}Z"
+    values["self"], values["file"], values["schema"] = place, f"{place}/file", "/v2/schemas/image"
+    return {**properties, **values} if properties else values
 
 
 def listed(shown: list[dict[str, Any]], query: Sequence[tuple[str, str]], *, more: bool) -> dict[str, Any]:
