@@ -498,3 +498,41 @@ async def test_a_group_must_be_ones_own(made, host):
     for wanted in (group, NOBODY, "x"):
         body = made.body(networks="none") | {"os:scheduler_hints": {"group": wanted}}
         assert (await made("POST", "/servers", body)).status == 400
+
+
+async def test_each_address_and_group_is_shown_once(made, host):
+    server_id = await made.active(host)
+    demo, net = made.cloud.as_("demo"), "/network/v2.0"
+    (port,) = (await demo("GET", f"{net}/ports?device_id={server_id}")).json["ports"]
+    there = port["fixed_ips"][0]
+    groups = [
+        (await demo("POST", f"{net}/security-groups", {"security_group": {"name": name}})).json["security_group"]["id"]
+        for name in ("web", "db")
+    ]
+    more = {"fixed_ips": [there, {"subnet_id": there["subnet_id"]}], "security_groups": groups}
+    assert (await demo("PUT", f"{net}/ports/{port['id']}", {"port": more})).status == 200
+    (port,) = (await demo("GET", f"{net}/ports?device_id={server_id}")).json["ports"]
+    shown = await made.show(server_id)
+    assert sorted(group["name"] for group in shown["security_groups"]) == ["db", "web"]
+    assert [one["addr"] for one in shown["addresses"]["private"]] == [one["ip_address"] for one in port["fixed_ips"]]
+    (seen,) = (await made("GET", f"/servers/{server_id}/os-interface")).json["interfaceAttachments"]
+    assert seen["fixed_ips"] == port["fixed_ips"]
+    assert (await demo("PUT", f"{net}/ports/{port['id']}", {"port": {"security_groups": []}})).status == 200
+    shown = await made.show(server_id)
+    assert "security_groups" not in shown
+    assert len(shown["addresses"]["private"]) == 2
+
+
+async def test_servers_are_read_in_few_statements(made, host):
+    ids = [await made.active(host) for _ in range(3)]
+    db = made.cloud.db
+    for url, who, most in (
+        ("/servers", "demo", 1),
+        ("/servers/detail", "demo", 3),
+        ("/servers/detail?all_tenants=1", "admin", 4),
+        (f"/servers/{ids[0]}", "demo", 4),
+        (f"/servers/{ids[0]}", "admin", 5),
+    ):
+        before = db.statements
+        assert (await made("GET", url, who=who)).status == 200
+        assert (url, who, db.statements - before) == (url, who, most)

@@ -24,7 +24,7 @@ from maldon.network.verbs.nics import (
 )
 from maldon.network.verbs.observed import record_wires
 from maldon.network.verbs.security_group import groups_for
-from maldon.network.verbs.seen import FixedSeen, PortSeen, server_nets, servers_with_ports
+from maldon.network.verbs.seen import FixedSeen, PortSeen, server_nets, server_places, servers_with_ports
 from maldon.network.verbs.wake import MEMBERS_TOPIC, WIRING_TOPIC, wiring_topic
 from maldon.network.wiring import wiring, wirings
 
@@ -52,6 +52,7 @@ __all__ = [
     "record_wires",
     "server_groups",
     "server_nets",
+    "server_places",
     "servers_with_ports",
     "set_groups",
     "unbind_or_drop_ports",

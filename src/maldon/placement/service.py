@@ -5,11 +5,12 @@ host may promise), so two workers that choose the same host both get it while it
 The first user who reports a host owns it; nobody else may speak for it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from random import Random, SystemRandom
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
 
 from maldon.kernel.clock import SECOND
 from maldon.kernel.errors import Conflict, Duplicate, Forbidden, NotFound, Stale, Unavailable
@@ -32,6 +33,7 @@ __all__ = [
     "claim",
     "claims_of",
     "get_host",
+    "host_states",
     "hosts",
     "is_forced_down",
     "owned_host",
@@ -113,13 +115,30 @@ def _promised(settings: PlacementSettings, vcpus: int, memory_mb: int, disk_gb: 
 
 def _alive(op: Op) -> ColumnElement[bool]:
     """Whether the host is not given up and its last report is young enough."""
-    since = op.clock.now() - op.use(PlacementSettings).silent_after_s * SECOND
-    return and_(table.c.forced_down.is_(False), table.c.last_seen >= since)
+    return and_(table.c.forced_down.is_(False), table.c.last_seen >= _since(op))
+
+
+def _since(op: Op) -> int:
+    """The oldest last report of a host that is alive."""
+    return op.clock.now() - op.use(PlacementSettings).silent_after_s * SECOND
+
+
+_STATES = select(
+    table.c.name,
+    table.c.enabled,
+    and_(table.c.forced_down.is_(False), table.c.last_seen >= bindparam("since", type_=table.c.last_seen.type)),
+).where(table.c.name.in_(bindparam("names", expanding=True)))
 
 
 async def hosts(session: Session, op: Op) -> list[Host]:
     """Every host, by name."""
     return [Host(*row) for row in await session.all(select(*_COLUMNS, _alive(op)).order_by(table.c.name))]
+
+
+async def host_states(session: Session, op: Op, names: Iterable[str]) -> dict[str, tuple[bool, bool]]:
+    """Whether each of these hosts is enabled and whether it is alive, of those that are known."""
+    rows = await session.all(_STATES, {"names": [*names], "since": _since(op)})
+    return {name: (enabled, alive) for name, enabled, alive in rows}
 
 
 async def get_host(session: Session, op: Op, host_id: str) -> Host:

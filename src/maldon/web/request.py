@@ -193,6 +193,11 @@ def json(value: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ())
     return Reply(status, _JSON.encode(value), headers)
 
 
+def part(value: Any) -> msgspec.Raw:
+    """A part of a long JSON reply, written at once: so what it is made of is gone before the next part is made."""
+    return msgspec.Raw(_JSON.encode(value))
+
+
 def empty(status: int = 204, headers: Sequence[tuple[str, str]] = ()) -> Reply:
     """A reply without a body."""
     return Reply(status, b"", headers, "")

@@ -1,10 +1,11 @@
 """Servers: list, create, show, change, delete."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement
 
 from maldon.compute.models.server import servers
 from maldon.compute.schemas import server as schemas
@@ -12,7 +13,7 @@ from maldon.compute.verbs import listing
 from maldon.compute.verbs.action import delete_server
 from maldon.compute.verbs.birth import create_servers
 from maldon.compute.verbs.guest import change_details
-from maldon.compute.verbs.nics import Net, nets_of
+from maldon.compute.verbs.nics import Net, net_of, nets_of, places_of
 from maldon.compute.verbs.server import change_server, find_server, see_server, seen_columns, tags_of
 from maldon.compute.verbs.server_group import groups_of
 from maldon.compute.views.server import Beside, Shape, brief, created
@@ -21,10 +22,11 @@ from maldon.kernel.op import Op, Session
 from maldon.placement import service as placement
 from maldon.store.paging import Page, fetch
 from maldon.web.paging import next_link, page_of
-from maldon.web.request import Reply, Request, empty, json, truth
+from maldon.web.request import Reply, Request, empty, json, part, truth
 
 _NOBODY = Net({}, ())
 MOST = 1000
+_BRIEF = (servers.c.id, servers.c.name)
 
 
 def shape(request: Request, op: Op) -> Shape:
@@ -37,72 +39,67 @@ def is_operator(op: Op) -> bool:
     return op.can("os_compute_api:os-extended-server-attributes", {})
 
 
-async def beside(session: Session, op: Op, rows: Sequence[Any]) -> dict[str, Beside]:
-    """What belongs to each of these servers and is no column of it: four statements however many they are."""
+async def beside(session: Session, op: Op, rows: Sequence[Any]) -> Callable[[Any], Beside]:
+    """Tells what belongs to each of these servers and is no column of it: three statements however many they are."""
     ids = [row.id for row in rows]
-    if not ids:
-        return {}
-    nets = await nets_of(session, ids)
+    places = await places_of(session, ids)
     tags = await tags_of(session, ids) if op.version >= (2, 26) else {}
-    up = await _hosts_up(session, op)
-    return {
-        row.id: Beside(
-            (net := nets.get(row.id, _NOBODY)).addresses,
-            net.groups,
-            tags.get(row.id, ()),
-            up.get(row.host, "UNKNOWN") if row.host else "",
-        )
-        for row in rows
-    }
+    hosts = await _host_states(session, op, rows)
+
+    def of(server: Any) -> Beside:
+        net = net_of(places.get(server.id, ()))
+        status = hosts.get(server.host, "UNKNOWN") if server.host else ""
+        return Beside(net.addresses, net.groups, tags.get(server.id, ()), status)
+
+    return of
 
 
 async def _beside_one(session: Session, op: Op, server: Any) -> Beside:
     """What belongs to a server that is shown alone."""
-    there = (await beside(session, op, [server]))[server.id]
+    there = (await beside(session, op, [server]))(server)
     if op.version < (2, 71):
         return there
     return replace(there, server_groups=[*(await groups_of(session, [server.id])).values()])
 
 
-async def _hosts_up(session: Session, op: Op) -> dict[str, str]:
+async def _host_states(session: Session, op: Op, rows: Sequence[Any]) -> dict[str, str]:
     """UP, DOWN or MAINTENANCE by host, for those who may see it."""
     if op.version < (2, 16) or not op.can("os_compute_api:servers:show:host_status", {}):
         return {}
-    known = await placement.hosts(session, op)
-    return {host.name: ("UP" if host.enabled else "MAINTENANCE") if host.alive else "DOWN" for host in known}
+    known = await placement.host_states(session, op, {row.host for row in rows if row.host})
+    return {name: ("UP" if on else "MAINTENANCE") if alive else "DOWN" for name, (on, alive) in known.items()}
 
 
 async def index(request: Request, op: Op) -> Reply:
-    rows, more = await _page(request, op, "os_compute_api:servers:index")
-    return _listing(request, [brief(row, request.base) for row, _ in rows], rows, more=more)
+    async with op.db.read() as session:
+        rows, more = await _page(session, request, op, "os_compute_api:servers:index", _BRIEF)
+    return _listing(request, [brief(row, request.base) for row in rows], rows, more=more)
 
 
 async def detail(request: Request, op: Op) -> Reply:
-    rows, more = await _page(request, op, "os_compute_api:servers:detail", whole=True)
-    view = shape(request, op)
-    return _listing(request, [view.full(row, there) for row, there in rows], rows, more=more)
+    columns, view = seen_columns(operator=is_operator(op)), shape(request, op)
+    async with op.db.read() as session:
+        rows, more = await _page(session, request, op, "os_compute_api:servers:detail", columns)
+        there = await beside(session, op, rows)
+    return _listing(request, [part(view.full(row, there(row))) for row in rows], rows, more=more)
 
 
 def _listing(request: Request, shown: list[Any], rows: Sequence[Any], *, more: bool) -> Reply:
     body: dict[str, Any] = {"servers": shown}
     if more:
-        body["servers_links"] = [{"rel": "next", "href": _next(request, rows[-1][0].id)}]
+        body["servers_links"] = [{"rel": "next", "href": next_link(request, rows[-1].id)}]
     return json(body)
 
 
-def _next(request: Request, marker: str) -> str:
-    return next_link(request, marker)
-
-
-async def _page(request: Request, op: Op, rule: str, *, whole: bool = False) -> tuple[list[tuple[Any, Beside]], bool]:
-    """One page of servers with what belongs to them, and whether the list goes on."""
+async def _page(
+    session: Session, request: Request, op: Op, rule: str, columns: tuple[ColumnElement[Any], ...]
+) -> tuple[list[Any], bool]:
+    """One page of servers, and whether the list goes on."""
     op.may(rule)
     filters = listing.usable(request, op)
     everybody = _all_projects(request, op, rule, filters)
-    columns = seen_columns(operator=is_operator(op)) if whole else [servers.c.id, servers.c.name, servers.c.host]
-    statement = listing.matching(filters, op.version, columns)
-    if not everybody:
-        statement = statement.where(servers.c.project_id == op.actor.project_id)
+    project_id = None if everybody else op.actor.project_id or ""
+    statement, params = listing.matching(filters, op.version, columns, project_id)
     page = page_of(
         request, (*listing.SORTABLE.values(),), (("created_at", "desc"),), most=MOST, aliases=listing.SORTABLE
     )
@@ -111,17 +108,15 @@ async def _page(request: Request, op: Op, rule: str, *, whole: bool = False) -> 
     by_address = "ip" in filters or "ip6" in filters
     limit = page.limit if page.limit is not None else MOST
     wider = Page(None if by_address else limit + 1, page.marker, page.sort)
-    async with op.db.read() as session:
-        unknown = BadRequest(f"marker [{(page.marker or '')[:64]}] not found")
-        rows = await fetch(session, statement, wider, order, unknown)
-        if by_address:
-            nets = await nets_of(session, [row.id for row in rows])
-            rows = [row for row in rows if listing.address_matches(nets.get(row.id, _NOBODY).addresses, filters)]
-        shown = rows[:limit]
-        there = await beside(session, op, shown) if whole else {}
+    unknown = BadRequest(f"marker [{(page.marker or '')[:64]}] not found")
+    rows = await fetch(session, statement, wider, order, unknown, params)
+    if by_address:
+        nets = await nets_of(session, [row.id for row in rows])
+        rows = [row for row in rows if listing.address_matches(nets.get(row.id, _NOBODY).addresses, filters)]
+    shown = rows[:limit]
     # a page that is full says so even at the end of the list, as clients expect of this API
     more = bool(shown) and (len(rows) > limit or (request.param("limit") is not None and len(shown) == limit))
-    return [(row, there.get(row.id, Beside({}))) for row in shown], more
+    return shown, more
 
 
 def _all_projects(request: Request, op: Op, rule: str, filters: Mapping[str, str]) -> bool:

@@ -7,11 +7,12 @@ expression of a user runs in the database.
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, or_, select
 
 from maldon.compute.models.server import server_tags, servers
 from maldon.compute.plan.states import POWER, pairs
@@ -83,8 +84,7 @@ ADMINS = SINCE_2_83 | {
 }  # fmt: skip
 _NEW = {"ip6": (2, 5), "tags": (2, 26), "tags-any": (2, 26), "not-tags": (2, 26), "not-tags-any": (2, 26),
         "changes-before": (2, 66), "locked": (2, 73)}  # fmt: skip
-
-
+_NO_FILTERS = frozenset({"limit", "marker", "sort_key", "sort_dir", "all_tenants"})
 _ATOM = re.compile(r"(\\.|\[\^?\]?[^\]]*\]|\([^()]*\)|.)([*+?]|\{[0-9,]*\})?", re.DOTALL)
 
 
@@ -109,9 +109,29 @@ def usable(request: Request, op: Op) -> dict[str, str]:
     return found
 
 
-def matching(filters: Mapping[str, str], version: Version, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """The servers that the filters leave, of all projects. Raises BadRequest."""
+@cache
+def _all(columns: tuple[ColumnElement[Any], ...], *, everybody: bool) -> Select[Any]:
     statement = select(*columns)
+    return statement if everybody else statement.where(servers.c.project_id == bindparam("project"))
+
+
+@cache
+def _living(columns: tuple[ColumnElement[Any], ...], *, everybody: bool) -> Select[Any]:
+    """What is usually asked for; made once per form, because making it costs more than a short page."""
+    return _all(columns, everybody=everybody).where(LIVE_ROW)
+
+
+def matching(
+    filters: Mapping[str, str], version: Version, columns: tuple[ColumnElement[Any], ...], project_id: str | None
+) -> tuple[Select[Any], dict[str, Any] | None]:
+    """The servers that the filters leave, of a project or of all; the parameters, if it is a statement to be kept.
+
+    Raises BadRequest.
+    """
+    everybody, params = project_id is None, {"project": project_id}
+    if filters.keys() <= _NO_FILTERS:
+        return _living(columns, everybody=everybody), params
+    statement = _all(columns, everybody=everybody)
     since = filters.get("changes-since")
     if since is not None:
         statement = statement.where(servers.c.updated_at >= _time(since, "changes-since"))
@@ -126,7 +146,7 @@ def matching(filters: Mapping[str, str], version: Version, columns: Sequence[Col
     for name, value in filters.items():
         for condition in _condition(name, value, version):
             statement = statement.where(condition)
-    return statement
+    return statement.params(params), None
 
 
 def _condition(name: str, value: str, version: Version) -> list[ColumnElement[bool]]:

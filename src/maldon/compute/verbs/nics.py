@@ -24,8 +24,7 @@ class Nic(Struct, frozen=True):
     mtu: int
 
 
-@dataclass(frozen=True, slots=True)
-class Net:
+class Net(Struct, frozen=True):
     """A server's network side as views show it: addresses by network name, security groups by name."""
 
     addresses: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -124,22 +123,29 @@ async def detach_nic(session: Session, op: Op, server_id: str, port_id: str) -> 
 
 
 async def nets_of(session: Session, ids: Iterable[str]) -> dict[str, Net]:
-    """The network sides of these servers, in a constant number of statements."""
-    seen = await network.server_nets(session, [*ids])
-    return {server_id: _net(found) for server_id, found in seen.items()}
+    """The network sides of these servers, in one statement."""
+    return {server_id: net_of(rows) for server_id, rows in (await places_of(session, ids)).items()}
 
 
-def _net(found: Sequence[network.PortSeen]) -> Net:
-    addresses: dict[str, list[dict[str, Any]]] = {}
+async def places_of(session: Session, ids: Iterable[str]) -> dict[str, list[Any]]:
+    """What `net_of` makes the network side of each of these servers of, when its turn comes."""
+    return await network.server_places(session, [*ids])
+
+
+def net_of(places: Iterable[Any]) -> Net:
+    """The network side of a server whose ports the network shows in these rows."""
+    addresses: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     groups: dict[str, None] = {}
-    for port in found:
-        here = addresses.setdefault(port.network_name, [])
-        for fixed in port.fixed:
-            here.append(_address(fixed.version, fixed.address, "fixed", port.mac))
-            if fixed.floating:
-                here.append(_address(4, fixed.floating, "floating", port.mac))
-        groups.update((name, None) for _, name in port.groups)
-    return Net(addresses, [*groups])
+    for row in places:
+        here = addresses.setdefault(row.network_name, {})
+        if row.group_name is not None:
+            groups[row.group_name] = None
+        fixed, floating = row.ip_address, row.floating_ip_address
+        if fixed is not None:
+            here[row.id, fixed] = _address(6 if ":" in fixed else 4, fixed, "fixed", row.mac_address)
+        if floating is not None:
+            here[row.id, floating] = _address(4, floating, "floating", row.mac_address)
+    return Net({label: [*found.values()] for label, found in addresses.items()}, [*groups])
 
 
 def _address(version: int, text: str, kind: str, mac: str) -> dict[str, Any]:

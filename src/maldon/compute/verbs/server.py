@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, bindparam, func, insert, select, type_coerce, update
@@ -15,7 +16,8 @@ from maldon.work.models import operations
 from maldon.work.sagas import LIVE, Fault
 
 LIVE_ROW = servers.c.deleted_at.is_(None)
-_UNSEEN = frozenset({"image", "key_data", "admin_pass", "user_data"})
+_OPERATORS = frozenset({"user_data", "reservation_id", "launch_index"})
+_UNSEEN = _OPERATORS | {"image", "key_data", "admin_pass", "vcpus", "memory_mb", "disk_gb", "host_id"}
 _AS_TEXT = frozenset({"properties", "flavor"})
 
 
@@ -54,11 +56,11 @@ async def _find(
     return server
 
 
-def seen_columns(*, operator: bool) -> list[ColumnElement[Any]]:
+@cache
+def seen_columns(*, operator: bool) -> tuple[ColumnElement[Any], ...]:
     """What views show of a server. Documents that are shown as they are stored come as text, not taken apart."""
-    wanted = [column for column in servers.c if column.name not in _UNSEEN]
-    wanted += [servers.c.user_data] if operator else []
-    return [type_coerce(c, Text).label(c.name) if c.name in _AS_TEXT else c for c in wanted]
+    wanted = [c for c in servers.c if c.name not in _UNSEEN or (operator and c.name in _OPERATORS)]
+    return tuple(type_coerce(c, Text).label(c.name) if c.name in _AS_TEXT else c for c in wanted)
 
 
 # Made once: to build a statement of forty columns costs more than to run it.
@@ -180,11 +182,17 @@ async def room_for(session: Session, op: Op, count: int, least: int, flavor: Any
     return fit
 
 
+_TAGS = (
+    select(server_tags)
+    .where(server_tags.c.server_id.in_(bindparam("servers", expanding=True)))
+    .order_by(server_tags.c.tag)
+)
+
+
 async def tags_of(session: Session, ids: Iterable[str]) -> dict[str, list[str]]:
     """Tags by server."""
     found: dict[str, list[str]] = {}
-    rows = await session.all(select(server_tags).where(server_tags.c.server_id.in_([*ids])).order_by(server_tags.c.tag))
-    for row in rows:
+    for row in await session.all(_TAGS, {"servers": [*ids]}):
         found.setdefault(row.server_id, []).append(row.tag)
     return found
 

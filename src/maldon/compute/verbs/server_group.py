@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from maldon.compute.models.server import servers
 from maldon.compute.models.server_group import server_group_members, server_groups
@@ -99,10 +99,14 @@ async def settle_member(session: Session, server_id: str, host: str) -> None:
     await session.run(update(servers).where(servers.c.id == server_id).values(host=host))
 
 
+_MEMBERS = select(server_group_members.c.server_id, server_group_members.c.group_id).where(
+    server_group_members.c.server_id.in_(bindparam("servers", expanding=True))
+)
+
+
 async def groups_of(session: Session, server_ids: Iterable[str]) -> dict[str, str]:
     """The group of each server that is in one."""
-    mine = select(server_group_members).where(server_group_members.c.server_id.in_([*server_ids]))
-    return {row.server_id: row.group_id for row in await session.all(mine)}
+    return {row.server_id: row.group_id for row in await session.all(_MEMBERS, {"servers": [*server_ids]})}
 
 
 def _living(group_ids: Iterable[str]) -> Any:

@@ -1,7 +1,9 @@
-"""The ports of servers as their views show them, in four statements however many servers there are."""
+"""The ports of servers as their views show them, in one statement however many servers there are."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import select
@@ -9,10 +11,9 @@ from sqlalchemy import select
 from maldon.kernel.op import Session
 from maldon.network.collection import Below
 from maldon.network.models.network import networks
-from maldon.network.models.port import port_groups, ports
+from maldon.network.models.port import fixed_ips, port_groups, ports
 from maldon.network.models.router import floating_ips
 from maldon.network.models.security_group import security_groups
-from maldon.network.views.port import FIXED_IPS
 
 
 class FixedSeen(Struct, frozen=True):
@@ -39,11 +40,28 @@ class PortSeen(Struct, frozen=True):
     groups: tuple[tuple[str, str], ...]  # (id, name)
 
 
-_PORTS = Below(
-    select(ports.c.id, ports.c.device_id, ports.c.network_id, ports.c.mac_address, ports.c.status, networks.c.name)
+_LEADS = (floating_ips.c.port_id == ports.c.id) & (floating_ips.c.fixed_ip_address == fixed_ips.c.ip_address)
+_PLACES = Below(
+    select(
+        ports.c.device_id,
+        ports.c.id,
+        ports.c.network_id,
+        networks.c.name.label("network_name"),
+        ports.c.mac_address,
+        ports.c.status,
+        fixed_ips.c.ip_address,
+        fixed_ips.c.subnet_id,
+        floating_ips.c.floating_ip_address,
+        security_groups.c.id.label("group_id"),
+        security_groups.c.name.label("group_name"),
+    )
     .join(networks, networks.c.id == ports.c.network_id)
+    .join(fixed_ips, fixed_ips.c.port_id == ports.c.id, isouter=True)
+    .join(floating_ips, _LEADS, isouter=True)
+    .join(port_groups, port_groups.c.port_id == ports.c.id, isouter=True)
+    .join(security_groups, security_groups.c.id == port_groups.c.group_id, isouter=True)
     .where(ports.c.host != "")  # anybody may write any device into an unbound port
-    .order_by(ports.c.position, ports.c.created_at, ports.c.id),
+    .order_by(ports.c.position, ports.c.created_at, ports.c.id, fixed_ips.c.position, fixed_ips.c.ip_address),
     ports.c.device_id,
 )
 FLOATING = Below(
@@ -56,33 +74,33 @@ NAMED_GROUPS = Below(
     ),
     port_groups.c.port_id,
 )
+_NO_FIXED, _NO_GROUP = (None,) * 3, (None,) * 2
+_PORT, _FIXED, _GROUP = itemgetter(1, 2, 3, 4, 5), itemgetter(6, 7, 8), itemgetter(9, 10)
+
+
+async def server_places(session: Session, server_ids: Sequence[str]) -> dict[str, list[Any]]:
+    """The ports of these servers as rows, by server, in the order of their places.
+
+    There is a row for each address of a port (or none) with each of its groups (or none): `id`, `network_name`,
+    `mac_address`, `ip_address`, `floating_ip_address`, `group_name` and more. Long lists of servers are made of these.
+    """
+    return await _PLACES.of(session, server_ids)
 
 
 async def server_nets(session: Session, server_ids: Sequence[str]) -> dict[str, list[PortSeen]]:
     """The ports of these servers, by server, in the order of their places."""
-    by_server = await _PORTS.of(session, server_ids)
-    ids = [port.id for some in by_server.values() for port in some]
-    if not ids:
-        return {}
-    fixed, floating = await FIXED_IPS.of(session, ids), await FLOATING.of(session, ids)
-    groups = await NAMED_GROUPS.of(session, ids)
-    seen: dict[str, list[PortSeen]] = defaultdict(list)
-    for server_id, some in by_server.items():
-        for port in some:
-            leads = {f.fixed_ip_address: f.floating_ip_address for f in floating.get(port.id, ())}
-            places = fixed.get(port.id, ())
-            seen[server_id].append(
-                PortSeen(
-                    port.id,
-                    port.network_id,
-                    port.name,
-                    port.mac_address,
-                    port.status,
-                    tuple(FixedSeen(f.ip_address, f.subnet_id, leads.get(f.ip_address)) for f in places),
-                    tuple((g.id, g.name) for g in groups.get(port.id, ())),
-                )
-            )
-    return dict(seen)
+    found = await server_places(session, server_ids)
+    return {server_id: [_port(*port) for port in groupby(rows, _PORT)] for server_id, rows in found.items()}
+
+
+def _port(words: tuple[str, str, str, str, str], rows: Iterable[Any]) -> PortSeen:
+    pairs = [(_FIXED(row), _GROUP(row)) for row in rows]
+    fixed, groups = dict.fromkeys(fixed for fixed, _ in pairs), dict.fromkeys(group for _, group in pairs)
+    return PortSeen(
+        *words,
+        tuple(FixedSeen(*one) for one in fixed if one != _NO_FIXED),
+        tuple(group for group in groups if group != _NO_GROUP),
+    )
 
 
 async def servers_with_ports(session: Session) -> set[str]:
