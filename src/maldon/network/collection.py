@@ -29,7 +29,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from maldon.kernel.errors import NotFound
+from maldon.kernel.errors import BadRequest, NotFound, PreconditionFailed
 from maldon.kernel.op import Op, Session
 from maldon.store.paging import Page, fetch
 from maldon.store.schema import Json
@@ -130,11 +130,30 @@ async def find(session: Session, op: Op, collection: Collection, item_id: str, *
     return row
 
 
-async def allowed(session: Session, op: Op, collection: Collection, item_id: str, rule: str, **more: Any) -> Any:
+async def allowed(session: Session, op: Op, collection: Collection, item_id: str, rule: str) -> Any:
     """The row, if the asker may do `rule` to it. Raises NotFound when it may not even be seen, else Forbidden."""
     row = await find(session, op, collection, item_id, lock=True)
-    op.may(rule, {**target_of(row), **more})
+    op.may(rule, target_of(row))
     return row
+
+
+async def asked_for(session: Session, request: Request, op: Op, collection: Collection, rule: str) -> Any:
+    """The row that the request's path names, if the asker may do `rule` to it, and if it is as If-Match has it."""
+    row = await allowed(session, op, collection, request.path["id"], rule)
+    _check_revision(request, row)
+    return row
+
+
+def _check_revision(request: Request, row: Any) -> None:
+    """Hold the row against the request's If-Match. Raises PreconditionFailed."""
+    text = request.header("If-Match")
+    if not text:
+        return
+    name, _, number = text.strip('" ').partition("=")
+    if name != "revision_number" or not number.isascii() or not number.isdigit():
+        raise BadRequest("If-Match wants revision_number=N.")
+    if int(number) != row.revision_number:
+        raise PreconditionFailed(f"Constrained to {number}, but current revision is {row.revision_number}.")
 
 
 def target_of(row: Any) -> dict[str, Any]:

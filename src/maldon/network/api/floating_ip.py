@@ -4,13 +4,13 @@ from functools import partial
 from typing import Any
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import allowed, find, index, show
+from maldon.network.collection import asked_for, find, index, show
 from maldon.network.policies.rules import GUARDED
 from maldon.network.schemas import router as schemas
 from maldon.network.schemas.body import load_one
 from maldon.network.verbs import floating_ip as verbs
 from maldon.network.verbs.quota import check_quota
-from maldon.network.verbs.record import expected_revision, guard, owner
+from maldon.network.verbs.record import guard, owner
 from maldon.network.views.network import NETWORKS
 from maldon.network.views.port import PORTS
 from maldon.network.views.router import FLOATING_IPS, floating
@@ -40,8 +40,7 @@ async def create(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     given = await load_one(request, "floatingip", schemas.FloatingUpdate)
     async with op.db.begin() as session:
-        row = await allowed(session, op, FLOATING_IPS, request.path["id"], "update_floatingip")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, FLOATING_IPS, "update_floatingip")
         port_id = given.get("port_id", row.port_id if given.get("fixed_ip_address") else None)
         row = await verbs.point(session, op, row, given, await _port(session, op, port_id))
     return json({"floatingip": floating(row)})
@@ -49,7 +48,6 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def delete(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, FLOATING_IPS, request.path["id"], "delete_floatingip")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, FLOATING_IPS, "delete_floatingip")
         await verbs.delete_floating(session, op, row)
     return empty()

@@ -3,13 +3,13 @@
 from functools import partial
 
 from maldon.kernel.op import Op
-from maldon.network.collection import allowed, index, show
+from maldon.network.collection import asked_for, index, show
 from maldon.network.policies.rules import GUARDED
 from maldon.network.schemas import network as schemas
 from maldon.network.schemas.body import load_one, load_some
 from maldon.network.verbs import network as verbs
 from maldon.network.verbs.quota import check_quota
-from maldon.network.verbs.record import expected_revision, guard, owner
+from maldon.network.verbs.record import guard, owner
 from maldon.network.views.network import NETWORKS, PROVIDER, network, shape
 from maldon.web.request import Reply, Request, empty, json
 
@@ -33,9 +33,8 @@ async def create(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     given = await load_one(request, "network", schemas.Update)
     async with op.db.begin() as session:
-        row = await allowed(session, op, NETWORKS, request.path["id"], "update_network")
+        row = await asked_for(session, request, op, NETWORKS, "update_network")
         guard(op, "update_network", given, GUARDED["network"], {"project_id": row.project_id})
-        expected_revision(request, row)
         row = await verbs.update_network(session, op, row, given)
         (item,) = await shape(session, op, [row])
     return json({"network": item})
@@ -43,7 +42,6 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def delete(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, NETWORKS, request.path["id"], "delete_network")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, NETWORKS, "delete_network")
         await verbs.delete_network(session, op, row)
     return empty()

@@ -5,13 +5,13 @@ from functools import partial
 from typing import Any
 
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import allowed, find, index, show
+from maldon.network.collection import asked_for, find, index, show
 from maldon.network.policies.rules import GUARDED
 from maldon.network.schemas import port as schemas
 from maldon.network.schemas.body import load_one, load_some
 from maldon.network.verbs import port as verbs
 from maldon.network.verbs.quota import check_quota
-from maldon.network.verbs.record import expected_revision, guard, owner
+from maldon.network.verbs.record import guard, owner
 from maldon.network.views.network import NETWORKS
 from maldon.network.views.port import BINDING, PORTS, port
 from maldon.web.request import Reply, Request, empty, json
@@ -56,18 +56,16 @@ async def _create(session: Session, op: Op, given: Mapping[str, Any], project_id
 async def update(request: Request, op: Op) -> Reply:
     given = await load_one(request, "port", schemas.Update)
     async with op.db.begin() as session:
-        row = await allowed(session, op, PORTS, request.path["id"], "update_port")
+        row = await asked_for(session, request, op, PORTS, "update_port")
         network = await find(session, op, NETWORKS, row.network_id)
         _guard(op, "update_port", given, row.project_id, network)
-        expected_revision(request, row)
         made = await verbs.update_port(session, op, row, given, network)
     return json({"port": _shown(op, made)})
 
 
 async def delete(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, PORTS, request.path["id"], "delete_port")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, PORTS, "delete_port")
         verbs.check_not_serving(row)
         await verbs.drop_port(session, op, row)
     return empty()

@@ -6,14 +6,14 @@ from typing import Any
 
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import allowed, find, index, show
+from maldon.network.collection import allowed, asked_for, find, index, show
 from maldon.network.policies.rules import GUARDED
 from maldon.network.schemas import router as schemas
 from maldon.network.schemas.body import load_one
 from maldon.network.schemas.body import routes as checked_routes
 from maldon.network.verbs import router as verbs
 from maldon.network.verbs.quota import check_quota
-from maldon.network.verbs.record import expected_revision, guard, owner
+from maldon.network.verbs.record import guard, owner
 from maldon.network.views.network import NETWORKS
 from maldon.network.views.port import PORTS
 from maldon.network.views.router import ROUTERS, shape
@@ -51,17 +51,15 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def _change(request: Request, op: Op, given: Mapping[str, Any], rule: str) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, ROUTERS, request.path["id"], rule)
+        row = await asked_for(session, request, op, ROUTERS, rule)
         await _guard(session, op, "update_router", given, row.project_id)
-        expected_revision(request, row)
         (item,) = await shape(session, op, [await verbs.update_router(session, op, row, given)])
     return json({"router": item})
 
 
 async def delete(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, ROUTERS, request.path["id"], "delete_router")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, ROUTERS, "delete_router")
         await verbs.delete_router(session, op, row)
     return empty()
 
@@ -78,8 +76,7 @@ async def _routes(request: Request, op: Op, rule: str) -> Reply:
     """Add or take away, leaving the other routes alone."""
     wanted = checked_routes((await load_one(request, "router", schemas.ExtraRoutes))["routes"])
     async with op.db.begin() as session:
-        row = await allowed(session, op, ROUTERS, request.path["id"], rule)
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, ROUTERS, rule)
         kept = [route for route in row.routes if route not in wanted]
         routes = [*kept, *wanted] if rule == "add_extraroutes" else kept
         (item,) = await shape(session, op, [await verbs.update_router(session, op, row, {"routes": routes})])
@@ -99,7 +96,7 @@ async def add_interface(request: Request, op: Op) -> Reply:
     if port_id and subnet_id:
         raise BadRequest("Bad router request: Cannot specify both subnet-id and port-id.")
     async with op.db.begin() as session:
-        row = await allowed(session, op, ROUTERS, request.path["id"], "add_router_interface")
+        row = await asked_for(session, request, op, ROUTERS, "add_router_interface")
         if subnet_id is not None:
             subnet = await find(session, op, SUBNETS, subnet_id)
             network = await find(session, op, NETWORKS, subnet.network_id)
@@ -114,7 +111,7 @@ async def add_interface(request: Request, op: Op) -> Reply:
 async def remove_interface(request: Request, op: Op) -> Reply:
     port_id, subnet_id = await _leg(request)
     async with op.db.begin() as session:
-        row = await allowed(session, op, ROUTERS, request.path["id"], "remove_router_interface")
+        row = await asked_for(session, request, op, ROUTERS, "remove_router_interface")
         port, subnet_ids = await verbs.remove_leg(session, op, row, port_id=port_id, subnet_id=subnet_id)
     return _interface(row, port.id, port.network_id, subnet_ids)
 

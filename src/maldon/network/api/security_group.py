@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from maldon.kernel.errors import BadRequest, Conflict
 from maldon.kernel.op import Op
-from maldon.network.collection import allowed, index, show
+from maldon.network.collection import allowed, asked_for, index, show
 from maldon.network.models.security_group import security_group_rules, security_groups
 from maldon.network.schemas import security_group as schemas
 from maldon.network.schemas.body import load_one, load_some
 from maldon.network.verbs import security_group as verbs
-from maldon.network.verbs.record import change, expected_revision, owner
+from maldon.network.verbs.record import change, owner
 from maldon.network.views.security_group import RULES, SECURITY_GROUPS, group, rule, shape
 from maldon.web.request import Reply, Request, empty, json
 
@@ -44,8 +44,7 @@ async def create(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     given = await load_one(request, "security_group", schemas.Update)
     async with op.db.begin() as session:
-        row = await allowed(session, op, SECURITY_GROUPS, request.path["id"], "update_security_group")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, SECURITY_GROUPS, "update_security_group")
         if given.get("name", row.name) != row.name and "default" in {row.name if row.default_of else "", given["name"]}:
             raise Conflict("Updating default security group not allowed.", kind="SecurityGroupCannotUpdateDefault")
         if "description" in given:
@@ -56,8 +55,7 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def delete(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, SECURITY_GROUPS, request.path["id"], "delete_security_group")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, SECURITY_GROUPS, "delete_security_group")
         await verbs.delete_group(session, op, row)
     return empty()
 
@@ -81,8 +79,7 @@ async def create_rule(request: Request, op: Op) -> Reply:
 async def update_rule(request: Request, op: Op) -> Reply:
     given = await load_one(request, "security_group_rule", schemas.RuleUpdate)
     async with op.db.begin() as session:
-        row = await allowed(session, op, RULES, request.path["id"], "update_security_group_rule")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, RULES, "update_security_group_rule")
         values = {"description": given["description"] or ""} if "description" in given else {}
         item = rule(await change(session, op, security_group_rules, row, values))
     return json({"security_group_rule": item})
@@ -90,8 +87,7 @@ async def update_rule(request: Request, op: Op) -> Reply:
 
 async def delete_rule(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, RULES, request.path["id"], "delete_security_group_rule")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, RULES, "delete_security_group_rule")
         await session.run(delete_from(security_group_rules).where(security_group_rules.c.id == row.id))
         await verbs.wake_group(session, op, [row.security_group_id])
     return empty()

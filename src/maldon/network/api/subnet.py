@@ -5,12 +5,12 @@ from typing import Any
 
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op, Session
-from maldon.network.collection import allowed, find, index, show
+from maldon.network.collection import allowed, asked_for, find, index, show
 from maldon.network.schemas import subnet as schemas
 from maldon.network.schemas.body import Given, load_one, load_some
 from maldon.network.verbs import network as verbs
 from maldon.network.verbs.quota import check_quota
-from maldon.network.verbs.record import expected_revision, owner
+from maldon.network.verbs.record import owner
 from maldon.network.views.network import NETWORKS
 from maldon.network.views.subnet import SUBNET_POOLS, SUBNETS, subnet
 from maldon.web.request import Reply, Request, empty, json
@@ -43,8 +43,7 @@ async def _create(session: Session, op: Op, given: Given, project_id: str) -> An
 async def update(request: Request, op: Op) -> Reply:
     given = await load_one(request, "subnet", schemas.Update)
     async with op.db.begin() as session:
-        row = await allowed(session, op, SUBNETS, request.path["id"], "update_subnet")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, SUBNETS, "update_subnet")
         network = await find(session, op, NETWORKS, row.network_id)
         item = subnet(await verbs.update_subnet(session, op, row, given, network))
     return json({"subnet": item})
@@ -52,8 +51,7 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def delete(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, SUBNETS, request.path["id"], "delete_subnet")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, SUBNETS, "delete_subnet")
         network = await find(session, op, NETWORKS, row.network_id)
         await verbs.delete_subnet(session, op, row, network)
     return empty()

@@ -3,13 +3,13 @@
 from functools import partial
 
 from maldon.kernel.op import Op
-from maldon.network.collection import allowed, index, show
+from maldon.network.collection import asked_for, index, show
 from maldon.network.policies.rules import GUARDED
 from maldon.network.schemas import subnet as schemas
 from maldon.network.schemas.body import load_one
 from maldon.network.verbs import subnet_pool as verbs
 from maldon.network.verbs.quota import check_quota
-from maldon.network.verbs.record import expected_revision, guard, owner
+from maldon.network.verbs.record import guard, owner
 from maldon.network.views.subnet import SUBNET_POOLS, pool
 from maldon.web.request import Reply, Request, empty, json
 
@@ -30,16 +30,14 @@ async def create(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     given = await load_one(request, "subnetpool", schemas.PoolUpdate)
     async with op.db.begin() as session:
-        row = await allowed(session, op, SUBNET_POOLS, request.path["id"], "update_subnetpool")
+        row = await asked_for(session, request, op, SUBNET_POOLS, "update_subnetpool")
         guard(op, "update_subnetpool", given, GUARDED["subnetpool"], {"project_id": row.project_id})
-        expected_revision(request, row)
         row = await verbs.update_pool(session, op, row, given)
     return json({"subnetpool": pool(row)})
 
 
 async def delete(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
-        row = await allowed(session, op, SUBNET_POOLS, request.path["id"], "delete_subnetpool")
-        expected_revision(request, row)
+        row = await asked_for(session, request, op, SUBNET_POOLS, "delete_subnetpool")
         await verbs.delete_pool(session, row)
     return empty()

@@ -7,9 +7,9 @@ from msgspec import Meta, Struct
 
 from maldon.kernel.errors import BadRequest, NotFound
 from maldon.kernel.op import Op
-from maldon.network.collection import Collection, allowed, find
+from maldon.network.collection import Collection, asked_for, find
 from maldon.network.schemas.body import Tag
-from maldon.network.verbs.record import change, expected_revision
+from maldon.network.verbs.record import change
 from maldon.web.request import Reply, Request, empty, json
 from maldon.web.service import Handler
 
@@ -39,8 +39,7 @@ def tag_routes(path: str, collection: Collection) -> dict[str, dict[str, tuple[H
 
     async def edit(request: Request, op: Op, rule: str, new: Callable[[Any], list[str]]) -> list[str]:
         async with op.db.begin() as session:
-            row = await allowed(session, op, collection, request.path["id"], rule)
-            expected_revision(request, row)
+            row = await asked_for(session, request, op, collection, rule)
             tags = list(dict.fromkeys(new(row)))
             if len(tags) > MOST:
                 raise BadRequest(f"A resource has at most {MOST} tags.")

@@ -8,10 +8,9 @@ from typing import Any
 
 from sqlalchemy import Table, update
 
-from maldon.kernel.errors import BadRequest, PreconditionFailed, Stale
+from maldon.kernel.errors import BadRequest, Stale
 from maldon.kernel.ids import new_id
 from maldon.kernel.op import Op, Session
-from maldon.web.request import Request
 
 
 class Record(dict[str, Any]):
@@ -55,18 +54,6 @@ def guard(op: Op, rule: str, given: Mapping[str, Any], guarded: frozenset[str], 
     for name in given:
         if name in guarded:
             op.may(f"{rule}:{name}", target)
-
-
-def expected_revision(request: Request, row: Any) -> None:
-    """Hold the row against the request's If-Match. Raises PreconditionFailed."""
-    text = request.header("If-Match")
-    if not text:
-        return
-    name, _, number = text.strip('" ').partition("=")
-    if name != "revision_number" or not number.isascii() or not number.isdigit():
-        raise BadRequest("If-Match wants revision_number=N.")
-    if int(number) != row.revision_number:
-        raise PreconditionFailed(f"Constrained to {number}, but current revision is {row.revision_number}.")
 
 
 async def change(session: Session, op: Op, table: Table, row: Any, values: Mapping[str, Any]) -> Record:
