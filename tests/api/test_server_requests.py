@@ -290,6 +290,19 @@ async def test_tags(made, host):
     assert (await made("GET", base, OpenStack_API_Version="compute 2.25")).status == 404
 
 
+async def test_a_guest_is_told_the_tags_of_its_cards(made, host):
+    server_id = await made.active(host, networks=[{"uuid": made.network, "tag": "inside"}])
+    [card] = host.desired[server_id].spec.nics
+    assert host.desired[server_id].metadata.tags == ((card.mac, "inside"),)
+    wish = {"interfaceAttachment": {"net_id": made.network, "tag": "second"}}
+    got = (await made("POST", f"/servers/{server_id}/os-interface", wish)).json["interfaceAttachment"]
+    await host.converge()
+    assert host.desired[server_id].metadata.tags == ((card.mac, "inside"), (got["mac_addr"], "second"))
+    assert (await made("DELETE", f"/servers/{server_id}/os-interface/{card.port_id}")).status == 202
+    await host.converge()
+    assert host.desired[server_id].metadata.tags == ((got["mac_addr"], "second"),)
+
+
 async def test_addresses_and_interfaces(made, host):
     server_id = await made.active(host)
     [there] = (await made("GET", f"/servers/{server_id}/ips")).json["addresses"]["private"]

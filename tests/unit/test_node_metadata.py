@@ -23,6 +23,7 @@ SPEC = MetadataSpec(
     image_ref="1a2b3c4d-0000-4000-8000-000000000000",
     keys=(("mine", "ssh-ed25519 AAAA me"),),
     properties={"role": "web"},
+    tags=(("fa:16:3e:00:00:01", "outside"),),
     user_data=base64.b64encode(b"#!/bin/sh\n").decode(),
 )
 WIRED = Wired(("fd00::5", "10.0.0.5"), ("172.24.4.7",), ("default", "web"))
@@ -82,6 +83,9 @@ def test_the_openstack_document():
         {"mine": "ssh-ed25519 AAAA me"},
     )
     assert "admin_pass" not in document
+    assert document["devices"] == [
+        {"type": "nic", "bus": "none", "address": "none", "mac": "fa:16:3e:00:00:01", "tags": ["outside"]}
+    ]
     assert told("/openstack/2099-01-01/meta_data.json") is None
 
 

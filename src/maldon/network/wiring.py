@@ -20,11 +20,11 @@ from maldon.network.models.network import networks
 from maldon.network.models.port import fixed_ips, port_groups, ports
 from maldon.network.models.router import floating_ips, routers
 from maldon.network.models.security_group import security_group_rules as rules
+from maldon.network.models.security_group import security_groups as groups
 from maldon.network.models.subnet import subnets
 from maldon.network.plan.rules import number_of
 from maldon.network.verbs.carriers import ROUTER_OWNERS, carriers
 from maldon.network.verbs.dhcp import DHCP_OWNER
-from maldon.network.verbs.seen import FLOATING, NAMED_GROUPS
 from maldon.network.views.port import FIXED_IPS
 from maldon.placement import service as placement
 from maldon.ports.switch import (
@@ -79,6 +79,11 @@ _FLOATING = Below(select(floating_ips).order_by(floating_ips.c.floating_ip_addre
 _NETWORKS = Below(select(networks).order_by(networks.c.id), networks.c.id)
 _SUBNETS = Below(select(subnets).order_by(subnets.c.created_at, subnets.c.id), subnets.c.network_id)
 _RULES = Below(select(rules).order_by(rules.c.fingerprint), rules.c.security_group_id)
+_GROUPS = Below(
+    select(port_groups.c.port_id, groups.c.id, groups.c.name).join(groups, groups.c.id == port_groups.c.group_id),
+    port_groups.c.port_id,
+)
+_OUTSIDE = Below(select(floating_ips.c.port_id, floating_ips.c.floating_ip_address), floating_ips.c.port_id)
 _MEMBERS = Below(
     select(port_groups.c.group_id, fixed_ips.c.ip_address).join(
         fixed_ips, fixed_ips.c.port_id == port_groups.c.port_id
@@ -142,7 +147,7 @@ async def _read_groups(session: Session, read: _Read, guests: list[str]) -> None
     """The groups of the ports, their rules, and the members of groups that the rules name."""
     if not guests:
         return
-    rows, outside = await NAMED_GROUPS.of(session, guests), await FLOATING.of(session, guests)
+    rows, outside = await _GROUPS.of(session, guests), await _OUTSIDE.of(session, guests)
     read.groups = {port_id: tuple(sorted(g.id for g in some)) for port_id, some in rows.items()}
     for port_id in sorted(rows.keys() | outside.keys()):
         names = sorted(g.name for g in rows.get(port_id, ()))

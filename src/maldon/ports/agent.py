@@ -34,7 +34,7 @@ class HostReport(msgspec.Struct, frozen=True):
 
 
 class MetadataSpec(msgspec.Struct, frozen=True):
-    """What a guest may learn of itself; what its ports make of it is in the wiring."""
+    """What a guest may learn of itself; what its ports make of it is in the wiring. `tags` are (MAC, tag) pairs."""
 
     hostname: str
     project_id: str
@@ -48,6 +48,7 @@ class MetadataSpec(msgspec.Struct, frozen=True):
     properties: dict[str, str] = {}
     user_data: str | None = None
     admin_pass: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -94,12 +94,17 @@ def _meta_data(guest: str, spec: MetadataSpec) -> dict[str, Any]:
         "meta": spec.properties,
         "public_keys": dict(spec.keys),
         "keys": [{"name": name, "type": "ssh", "data": key} for name, key in spec.keys],
-        "devices": [],
+        "devices": [_card(mac, tag) for mac, tag in spec.tags],
         "dedicated_cpus": [],
     }
     if spec.admin_pass:
         document["admin_pass"] = spec.admin_pass
     return document
+
+
+def _card(mac: str, tag: str) -> dict[str, Any]:
+    """A network card that its user gave a name; which slot it is in, only the driver knows."""
+    return {"type": "nic", "bus": "none", "address": "none", "mac": mac, "tags": [tag]}
 
 
 def _ec2(parts: list[str], guest: str, spec: MetadataSpec, wired: Wired) -> bytes | None:

@@ -55,7 +55,9 @@ async def attach(request: Request, op: Op) -> Reply:
             raise wrong_state(server, "attach_interface")
         nic = await attach_nic(session, op, server, _wanted(asked))
         cards = (*spec.nics, Card(nic.port_id, nic.mac, nic.mtu))
-        await change_guest(session, op, guest, msgspec.structs.replace(spec, nics=cards))
+        tags = [*guest.details.get("tags", ()), *([(nic.mac, asked.tag)] if asked.tag else [])]
+        spec, details = msgspec.structs.replace(spec, nics=cards), {**guest.details, "tags": tags}
+        await change_guest(session, op, guest, spec, details=details)
         found = await interfaces_of(session, server.id)
     return json({"interfaceAttachment": next(_view(one, op) for one in found if one.port_id == nic.port_id)})
 
@@ -90,6 +92,9 @@ async def detach(request: Request, op: Op) -> Reply:
         spec = spec_of(guest) if guest is not None else None
         if spec is not None:
             cards = tuple(card for card in spec.nics if card.port_id != port_id)
-            await change_guest(session, op, guest, msgspec.structs.replace(spec, nics=cards))
+            kept = {card.mac for card in cards}
+            tags = [(mac, tag) for mac, tag in guest.details.get("tags", ()) if mac in kept]
+            spec, details = msgspec.structs.replace(spec, nics=cards), {**guest.details, "tags": tags}
+            await change_guest(session, op, guest, spec, details=details)
         await detach_nic(session, op, server.id, port_id)
     return empty(202)

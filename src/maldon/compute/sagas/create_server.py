@@ -84,7 +84,7 @@ async def publish_intent(session: Session, work: Work) -> dict[str, Any]:
     server = await session.first(select(servers).where(servers.c.id == work.subject))
     nics = msgspec.convert(work.done["ports"]["nics"], list[Nic])
     await publish_guest(
-        session, work.op, server.id, host["name"], spec_for(server, nics), details_for(server), work.operation_id
+        session, work.op, server.id, host["name"], spec_for(server, nics), details_for(server, nics), work.operation_id
     )
     return {}
 
@@ -103,7 +103,7 @@ def spec_for(server: Any, nics: list[Nic]) -> GuestSpec:
     )
 
 
-def details_for(server: Any) -> MetadataSpec:
+def details_for(server: Any, nics: list[Nic]) -> MetadataSpec:
     """What the guest may learn of its server."""
     return MetadataSpec(
         hostname=server.hostname,
@@ -117,6 +117,7 @@ def details_for(server: Any) -> MetadataSpec:
         properties=server.properties,
         user_data=server.user_data,
         admin_pass=server.admin_pass,
+        tags=tuple((nic.mac, nic.tag) for nic in nics if nic.tag),
     )
 
 

@@ -22,6 +22,7 @@ class Nic(Struct, frozen=True):
     port_id: str
     mac: str
     mtu: int
+    tag: str | None = None
 
 
 class Net(Struct, frozen=True):
@@ -93,7 +94,7 @@ async def make_nics(
 
 
 def _nic(made: network.PortMade) -> Nic:
-    return Nic(made.id, made.mac, made.mtu)
+    return Nic(made.id, made.mac, made.mtu, made.tag)
 
 
 async def drop_nics(session: Session, op: Op, server_id: str) -> None:

@@ -51,8 +51,6 @@ class PortMade(Struct, frozen=True):
     id: str
     mac: str
     mtu: int
-    network_id: str
-    network_name: str
     addresses: tuple[str, ...]
     tag: str | None = None
 
@@ -191,7 +189,7 @@ async def attach_port(  # noqa: PLR0913 - a port of a server, by its key, at its
 
 
 def _made(row: Any, addresses: Sequence[str], network: Any, tag: str | None) -> PortMade:
-    return PortMade(row.id, row.mac_address, network.mtu, network.id, network.name, tuple(addresses), tag)
+    return PortMade(row.id, row.mac_address, network.mtu, tuple(addresses), tag)
 
 
 async def unbind_or_drop_ports(session: Session, op: Op, server_id: str) -> None:

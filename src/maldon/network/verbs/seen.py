@@ -64,16 +64,6 @@ _PLACES = Below(
     .order_by(ports.c.position, ports.c.created_at, ports.c.id, fixed_ips.c.position, fixed_ips.c.ip_address),
     ports.c.device_id,
 )
-FLOATING = Below(
-    select(floating_ips.c.port_id, floating_ips.c.fixed_ip_address, floating_ips.c.floating_ip_address),
-    floating_ips.c.port_id,
-)
-NAMED_GROUPS = Below(
-    select(port_groups.c.port_id, security_groups.c.id, security_groups.c.name).join(
-        security_groups, security_groups.c.id == port_groups.c.group_id
-    ),
-    port_groups.c.port_id,
-)
 _NO_FIXED, _NO_GROUP = (None,) * 3, (None,) * 2
 _PORT, _FIXED, _GROUP = itemgetter(1, 2, 3, 4, 5), itemgetter(6, 7, 8), itemgetter(9, 10)
 
