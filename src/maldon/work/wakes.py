@@ -25,6 +25,7 @@ class Wakes:
         self._bus = bus
         self._sleepers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._outgoing: set[str] = set()
+        self._woken: dict[str, int] = defaultdict(int)
         self._some = asyncio.Event()
         self._me = new_id().encode()
 
@@ -35,7 +36,12 @@ class Wakes:
             self._outgoing.add(topic)
             self._some.set()
 
+    def count(self, topic: str) -> int:
+        """How often this process has heard the topic: the same number twice means that nothing was heard between."""
+        return self._woken[topic]
+
     def _set(self, topic: str) -> None:
+        self._woken[topic] += 1
         for event in self._sleepers.get(topic, ()):
             event.set()
 

@@ -87,19 +87,14 @@ async def wiring(request: Request, op: Op) -> Reply:
     host, known = _host(request), request.header("If-None-Match").strip('W/"')
     clock, settings, wakes = asyncio.get_running_loop().time, op.use(ComputeSettings), op.use(Wakes)
     deadline = clock() + _wait(request)
-    with (
-        wakes.listening(network.WIRING_TOPIC, network.wiring_topic(host)) as soon,
-        wakes.listening(network.MEMBERS_TOPIC) as late,
-    ):
+    with wakes.listening(network.WIRING_TOPIC, network.wiring_topic(host)) as soon:
         while True:
             soon.clear()
-            late.clear()
             body, etag = await op.use(WiringBoard).of(op, host)
             if etag != known:
                 return Reply(200, body, (("ETag", f'"{etag}"'),))
-            look_again = min(clock() + LOOK_AGAIN_S, deadline)
-            while not soon.is_set() and not late.is_set() and clock() < look_again:
-                await sleep_until(soon, min(settings.members_pause_s, look_again - clock()))
+            look_again = min(clock() + settings.members_pause_s, deadline)
+            await sleep_until(soon, max(0.0, look_again - clock()))
             if clock() >= deadline:
                 return empty(304, (("ETag", f'"{etag}"'),))
             if soon.is_set():
