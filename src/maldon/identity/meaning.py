@@ -113,7 +113,6 @@ async def read_meaning(session: Session, world: World, token: Token) -> Meaning:
         place.id if place and not in_project else None,
         token.scope.kind == "system",
         tuple(role["name"] for role in shown.get("roles", ())),
-        token.audit_ids[0],
     )
     return Meaning(actor, shown)
 

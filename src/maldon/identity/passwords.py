@@ -13,7 +13,6 @@ import argon2
 from maldon.identity.settings import DEFAULTS, IdentitySettings
 from maldon.kernel.errors import CloudError
 
-LONGEST = 4096
 _BCRYPT = ("$2a$", "$2b$", "$2y$")
 
 

@@ -69,7 +69,6 @@ class Actor:
     domain_id: str | None = None
     system: bool = False
     roles: tuple[str, ...] = ()
-    token_id: str = ""
     is_admin: bool = field(init=False, default=False)
     creds: Mapping[str, Any] = field(init=False, compare=False, repr=False, default_factory=dict)
 

@@ -88,7 +88,6 @@ COMPUTE = Dialect(
     {QuotaExceeded: 403},
     ("X-Openstack-Request-Id", "X-Compute-Request-Id"),
 )
-VOLUME = Dialect(_compute, {QuotaExceeded: 413}, ("X-Openstack-Request-Id", "X-Compute-Request-Id"))
 IDENTITY = Dialect(_identity, {UnsupportedMedia: 400, QuotaExceeded: 403}, vary="X-Auth-Token")
 NETWORK = Dialect(_network, {QuotaExceeded: 409})
 IMAGE = Dialect(_image, {QuotaExceeded: 413})
