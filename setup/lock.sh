@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 UV=${UV:-$(command -v uv || true)}
 [ -n "$UV" ] || { echo "uv is needed to make locks: pip install uv, or set UV=/path/to/uv." >&2; exit 1; }
 
+EXTRAS=(--extra postgresql --extra mysql --extra ldap --extra redis --extra erasure)
+
 compile() { # lock file, then what goes into it
     local lock=$1
     shift
@@ -19,8 +21,8 @@ compile() { # lock file, then what goes into it
 build=$(mktemp --suffix=.in)
 trap 'rm -f "$build"' EXIT
 echo 'setuptools>=77' >"$build" # installs Maldon itself, and is the build system of pyproject.toml
-compile requirements.lock pyproject.toml "$build" --extra postgresql --extra mysql "$@"
-compile requirements-test.lock pyproject.toml "$build" --extra postgresql --extra mysql --extra test -c requirements.lock "$@"
+compile requirements.lock pyproject.toml "$build" "${EXTRAS[@]}" "$@"
+compile requirements-test.lock pyproject.toml "$build" "${EXTRAS[@]}" --extra test -c requirements.lock "$@"
 python3 - >"$build" <<'PYTHON'
 import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["clients"], sep="\n")
