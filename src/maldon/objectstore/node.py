@@ -1,0 +1,193 @@
+"""The verbs of a storage node, as a proxy or a daemon speaks them: to its own disks in-process, to others by HTTP.
+
+A node decides nothing about the cluster. It keeps records under timestamps, newest wins, and says what it holds. Every
+write is on stable storage when its verb returns. Quorums, handoffs, conditions, ranges of large objects and access
+belong to the proxy.
+
+`headers` are a record's metadata as stored: lower-case names, among them content-type, x-object-meta-*,
+x-object-sysmeta-*, x-delete-at. `etag` is the MD5 of the bytes as stored.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from maldon.kernel.errors import BadRequest, CloudError, Conflict
+from maldon.objectstore.path import Path
+
+WHOLE = -1  # of `Record.fragment`: the record is the whole object
+
+
+class Spot(NamedTuple):
+    """A place on a node: a disk, a partition, for objects the storage policy's index."""
+
+    device: str
+    partition: int
+    policy: int = 0
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """What a disk holds of an object: one version, or the tombstone of a deleted one.
+
+    `timestamp` is that of the bytes, `posted_at` that of the metadata. `durable` is False for a fragment whose quorum
+    is not known yet: it is no version until it is committed.
+    """
+
+    timestamp: int
+    size: int
+    etag: str
+    headers: dict[str, str]
+    posted_at: int
+    deleted: bool = False
+    fragment: int = WHOLE
+    durable: bool = True
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    """What a container says of an object; the same shape tells an account of a container (size: its bytes, `count`)."""
+
+    name: str
+    timestamp: int
+    size: int = 0
+    content_type: str = ""
+    etag: str = ""
+    deleted: bool = False
+    policy: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An object to be written. `etag` is what the client says the bytes are, "" when it says nothing."""
+
+    timestamp: int
+    headers: Mapping[str, str]
+    etag: str = ""
+    size: int | None = None
+    fragment: int = WHOLE
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A record and its bytes from `start` on: a small body whole, a large one as it is read."""
+
+    record: Record
+    body: bytes | AsyncIterator[bytes]
+
+
+class Teaching(NamedTuple):
+    """Which replica of the container is to be told of a write: its node's address, and where on it. Told before the
+    answer if that is quick; otherwise it is a debt of the device, kept with the record, paid by the updater.
+    """
+
+    address: str
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """An account or a container: its metadata and totals. `headers` maps a name to (value, timestamp)."""
+
+    path: Path
+    created_at: int
+    put_at: int
+    deleted_at: int
+    headers: Mapping[str, tuple[str, int]]
+    objects: int = 0
+    size: int = 0
+    containers: int = 0
+    policy: int = 0
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_at > self.put_at
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which rows of a listing, in byte order of their UTF-8 names."""
+
+    limit: int = 10_000
+    marker: str = ""
+    end_marker: str = ""
+    prefix: str = ""
+    delimiter: str = ""
+    reverse: bool = False
+
+
+class Superseded(Conflict):
+    """The node holds something at least as new; `held` is its timestamp."""
+
+    code = "superseded"
+
+    def __init__(self, held: int) -> None:
+        super().__init__("There is a newer version of this already.")
+        self.held = held
+
+
+class NoSpace(CloudError):
+    """The disk is full, absent or not mounted."""
+
+    status, code = 507, "no-space"
+
+
+class WrongDigest(BadRequest):
+    """The bytes are not those the client has the MD5 of."""
+
+    status, code = 422, "wrong-digest"
+
+
+class ObjectNode(Protocol):
+    """Objects on a node's disks. Raises NoSpace for a disk that cannot take or give."""
+
+    async def put_object(
+        self, spot: Spot, path: Path, put: Put, body: bytes | AsyncIterator[bytes], teach: Sequence[Teaching] = ()
+    ) -> Record:
+        """Write it. Raises Superseded, WrongDigest; a body that raises leaves nothing behind."""
+
+    async def read_object(
+        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
+    ) -> Reading | None:
+        """The newest durable version (a tombstone too, with an empty body); None when nothing is known of it."""
+
+    async def head_object(self, spot: Spot, path: Path) -> Record | None:
+        """The same without the bytes."""
+
+    async def post_object(self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str],
+                          teach: Sequence[Teaching] = ()) -> Record | None:  # fmt: skip
+        """Replace what POST may replace of the metadata; the record before, None where there is none. Superseded."""
+
+    async def delete_object(
+        self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()
+    ) -> Record | None:
+        """Leave a tombstone; the record before. Raises Superseded."""
+
+    async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
+        """Make a fragment durable; whether there is one."""
+
+
+class BookNode(Protocol):
+    """Accounts and containers on a node's disks: small databases, placed by their rings."""
+
+    async def put_book(
+        self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
+    ) -> bool:
+        """Make it, or merge its headers ("" takes one away); whether it is new. Raises Conflict for another policy."""
+
+    async def post_book(self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str]) -> bool:
+        """Merge headers; False when there is no such book."""
+
+    async def head_book(self, spot: Spot, path: Path) -> Book | None:
+        """What it says of itself, deleted ones included; None when nothing is known."""
+
+    async def list_book(self, spot: Spot, path: Path, query: Query) -> tuple[Book, list[Row | str]] | None:
+        """Its rows; a str stands for all names with that prefix up to the delimiter."""
+
+    async def delete_book(self, spot: Spot, path: Path, timestamp: int) -> Book | None:
+        """Mark it deleted; the book before. Raises Conflict when a container is not empty."""
+
+    async def update_book(self, spot: Spot, path: Path, rows: Sequence[Row]) -> bool:
+        """Merge rows, newest wins; False when there is no such book here (an account is made on demand)."""
