@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from maldon.runtime.log import set_up
-from tests.servers import MariaDB, PostgreSQL, RabbitMQ, Server, shared
+from tests.servers import MariaDB, PostgreSQL, RabbitMQ, Redis, Server, shared
 
 settings.register_profile("maldon", deadline=None)  # a busy machine is no failure; the test's own timeout holds
 settings.load_profile("maldon")
@@ -77,6 +77,12 @@ def mariadb_url(run_server) -> Iterator[str]:
 def amqp_url(run_server) -> str:
     """The URL of a RabbitMQ virtual host that no other worker uses."""
     return run_server(RabbitMQ).vhost_url(int(WORKER.removeprefix("gw") or 0))
+
+
+@pytest.fixture
+def redis_url(run_server) -> str:
+    """The URL of a Redis database that no other worker uses; tests empty it, or take keys of their own."""
+    return run_server(Redis).database_url(int(WORKER.removeprefix("gw") or 0))
 
 
 def _database(server: PostgreSQL | MariaDB) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Real servers for tests: PostgreSQL, MariaDB and RabbitMQ, each in a temporary directory on a free port of 127.0.0.1.
+"""Real servers for tests: PostgreSQL, MariaDB, RabbitMQ and Redis, each in a directory and on a port of its own.
 
 `with postgresql() as server:` is a server of one's own, which may be killed and started again. `shared(kind, …)` is one
 server per test run for all workers of pytest-xdist: whoever comes first starts it under a supervisor, a process of its
@@ -293,7 +293,30 @@ class RabbitMQ(Server):
         return False
 
 
-SERVERS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB, RabbitMQ)}
+class Redis(Server):
+    """One database per worker of a test run; what it holds dies with it."""
+
+    kind, user = "redis", "redis"
+
+    @property
+    def url(self) -> str:
+        return self.database_url(0)
+
+    def database_url(self, number: int) -> str:
+        return f"redis://127.0.0.1:{self.port}/{number % 16}"
+
+    def launch(self) -> None:
+        where = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.place)]
+        self._spawn(["redis-server", *where, "--save", "", "--appendonly", "no"])
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
+            client.sendall(b"PING\r\n")
+            return client.recv(7) == b"+PONG\r\n"
+        return False
+
+
+SERVERS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB, RabbitMQ, Redis)}
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -336,6 +359,10 @@ def mariadb() -> contextlib.AbstractContextManager[MariaDB]:
 
 def rabbitmq() -> contextlib.AbstractContextManager[RabbitMQ]:
     return running(RabbitMQ)
+
+
+def redis() -> contextlib.AbstractContextManager[Redis]:
+    return running(Redis)
 
 
 def shared(kind: str, run: Path, owner: int) -> Server:

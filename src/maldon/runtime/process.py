@@ -29,6 +29,7 @@ from maldon.network import routes as network_routes
 from maldon.placement import routes as placement_routes
 from maldon.placement import service as placement
 from maldon.ports.bus import Bus
+from maldon.ports.keyvalue import KeyValue
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.settings import Settings
 from maldon.store.database import ServerDatabase, SqliteDatabase, open_database
@@ -62,6 +63,7 @@ class Process:
     settings: Settings
     db: SqliteDatabase | ServerDatabase
     bus: Bus
+    keyvalue: KeyValue
     wakes: Wakes
     policy: Policy
     kit: Mapping[type, Any]
@@ -109,6 +111,7 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
     """The shared things, the database brought to this release's schema."""
     db = open_database(settings.cloud.database or str(home / "maldon.db"))
     bus = driver("bus", "amqp" if settings.cloud.bus else "memory")(settings.cloud.bus)
+    keyvalue = driver("keyvalue", settings.cloud.keyvalue.partition(":")[0] or "memory")(settings.cloud.keyvalue)
     try:
         if await migrate(db):
             log.info("database migrated")
@@ -135,8 +138,9 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             image.FileStore(home / "images"),
         )
         kit = {type(thing): thing for thing in things}
-        yield Process(home, settings, db, bus, wakes, policy, kit, verifier)
+        yield Process(home, settings, db, bus, keyvalue, wakes, policy, kit, verifier)
     finally:
+        await keyvalue.close()
         await bus.close()
         await db.close()
 

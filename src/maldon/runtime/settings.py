@@ -26,6 +26,7 @@ class CloudSettings:
     public_url: str = option("", "Address clients use, when it is not http://<listen>:<port>.")
     database: str = option("", "SQLAlchemy URL of a PostgreSQL or MariaDB database; empty is SQLite in the home.")
     bus: str = option("", "URL of the message bus (amqp://…); empty is inside the process.")
+    keyvalue: str = option("", "URL of the key-value store (redis://…); empty is inside the process.")
     region: str = option("RegionOne", "Name of the region in the catalog.")
     log_format: str = option("human", "How log lines are written: human or json.")
     log_level: str = option("info", "Least important log lines that are written: debug, info, warning, error.")

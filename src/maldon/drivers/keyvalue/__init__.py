@@ -1,0 +1,1 @@
+"""Where small values are kept by key: in this process, or on a Redis server."""
