@@ -8,15 +8,8 @@ import click
 
 from maldon import __version__
 from maldon.runtime.home import Home, Trouble
-
-HOME = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="MALDON_HOME",
-    default=Path(".maldon"),
-    show_default=True,
-    help="Directory that holds the cloud.",
-)
+from maldon.runtime.options import HOME
+from maldon.runtime.ring_cli import ring
 
 
 class _Sentences(click.Group):
@@ -126,6 +119,9 @@ def rotate_keys(home: Path) -> None:
 
     TokenKeys(Home(home) / "fernet-keys").rotate()
     click.echo("rotated")
+
+
+main.add_command(ring)
 
 
 if __name__ == "__main__":
