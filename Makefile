@@ -26,6 +26,8 @@ setup-test: ## the same, with what the tests need: servers, tools, and .venv-cli
 	@setup/apt.sh setup/apt-run.txt setup/apt-test.txt
 	@setup/venv.sh .venv requirements-test.lock .
 	@setup/venv.sh .venv-clients requirements-clients.lock
+	@setup/venv.sh .venv-swift requirements-swift.lock
+	@setup/swift-tests.sh .cache/swift-tests .venv-swift
 
 image: $(IMAGE) ## the guest image, .cache/maldon-guest.qcow2
 

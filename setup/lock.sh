@@ -28,3 +28,4 @@ import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["clients"], sep="\n")
 PYTHON
 compile requirements-clients.lock "$build" "$@"
+compile requirements-swift.lock setup/swift-tests.in "$@"
