@@ -1,0 +1,83 @@
+"""Storage policies: how the objects of a container are kept, chosen when it is made and never changed.
+
+A policy is known by its index in the rings and databases and by its name to users. Policy 0 must exist: it is the one
+of containers that are older than policies. The default is what a container gets that names none; changing it touches no
+container that exists.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from maldon.kernel.settings import BadSetting
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`data` and `parity` are the fragments of an erasure coding policy, 0 for replication."""
+
+    index: int
+    name: str
+    aliases: tuple[str, ...] = ()
+    data: int = 0
+    parity: int = 0
+    deprecated: bool = False
+
+    @property
+    def erasure(self) -> bool:
+        return self.data > 0
+
+
+class Policies:
+    """All policies of the cluster."""
+
+    def __init__(self, policies: Iterable[Policy], default: str = "") -> None:
+        self._by_index = {policy.index: policy for policy in policies}
+        self._by_name = {name.lower(): p for p in self for name in (p.name, *p.aliases)}
+        if 0 not in self._by_index:
+            raise BadSetting("[object] policies wants a policy with index 0.")
+        found = self.named(default) if default else self._by_index[0]
+        if found is None or found.deprecated:
+            raise BadSetting(f"[object] default_policy names {default!r}, which is no policy, or a deprecated one.")
+        self.default = found
+
+    def __iter__(self) -> Iterator[Policy]:
+        return iter(self._by_index.values())
+
+    def __getitem__(self, index: int) -> Policy:
+        return self._by_index[index]
+
+    def get(self, index: int) -> Policy | None:
+        return self._by_index.get(index)
+
+    def named(self, name: str) -> Policy | None:
+        """By name or alias, without case."""
+        return self._by_name.get(name.lower())
+
+
+def read_policies(texts: Iterable[str], default: str = "") -> Policies:
+    """Policies as the settings write them. Raises BadSetting."""
+    policies = [_read(text) for text in texts]
+    names = [name.lower() for p in policies for name in (p.name, *p.aliases)]
+    if len(set(names)) < len(names) or len({p.index for p in policies}) < len(policies):
+        raise BadSetting("[object] policies names the same policy twice.")
+    return Policies(policies, default)
+
+
+def _read(text: str) -> Policy:
+    index, *words = text.split(":")
+    names = [word for word in words if word != "deprecated" and "=" not in word]
+    if not (index.isascii() and index.isdigit() and names and all(names)):
+        raise BadSetting(f"[object] policies wants index:name, not {text!r}.")
+    data, parity = 0, 0
+    for word in words:
+        if "=" in word:
+            data, parity = _fragments(word, text)
+    return Policy(int(index), names[0], tuple(names[1:]), data, parity, "deprecated" in words)
+
+
+def _fragments(word: str, text: str) -> tuple[int, int]:
+    kind, _, numbers = word.partition("=")
+    data, _, parity = numbers.partition("+")
+    if kind != "erasure" or not (data.isdigit() and parity.isdigit() and int(data) and int(parity)):
+        raise BadSetting(f"[object] policies wants erasure=data+parity, such as erasure=4+2, not {text!r}.")
+    return int(data), int(parity)

@@ -1,0 +1,98 @@
+"""The proxy as an ASGI application: reads a request, has the chain answer it, writes the answer.
+
+Every answer has a transaction id. A refusal becomes its page here, an exception that is none becomes 500 and a line in
+the log. A body in pieces ends when the client hangs up; when it cannot be read to its end the connection is closed, so
+that nobody takes a part for the whole.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+
+from maldon.kernel.errors import CloudError
+from maldon.objectstore.middleware.chain import chain, layers_on
+from maldon.objectstore.middleware.layer import Handler, refused
+from maldon.objectstore.proxy.core import core
+from maldon.objectstore.proxy.information import Information
+from maldon.objectstore.proxy.reply import Response, refusal, wire_name
+from maldon.objectstore.proxy.request import new_trans_id, read_request
+from maldon.objectstore.proxy.store import Store
+from maldon.web import metrics
+
+log = structlog.get_logger("object.proxy")
+BODILESS = {204, 304}
+
+
+class Proxy:
+    """See the module."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.handler: Handler = chain(store, core(store))
+        self._information = Information(store, layers_on(store))
+        self._timeout_s = store.settings.client_timeout_s
+        self._logs = store.settings.access_log
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        begun = time.perf_counter()
+        trans_id, where = "", ""
+        try:
+            request = read_request(scope, receive, self._timeout_s)
+            where = request.where
+            trans_id = request.trans_id = new_trans_id(request.headers.get("x-trans-id-extra", ""))
+            response = self._information(scope["method"]) if where == "/info" else await self.handler(request)
+        except CloudError as error:
+            response = refused(error)
+            self._note(error, trans_id, where)
+        except Exception:
+            log.exception("bug", trans_id=trans_id, method=scope["method"], path=where)
+            response = refusal(500)
+        trans_id = trans_id or new_trans_id()
+        await self._send(scope["method"], response, trans_id, receive, send)
+        taken = time.perf_counter() - begun
+        metrics.observe("object-store", scope["method"], "", response.status, taken)
+        if self._logs:
+            log.info(
+                "request", trans_id=trans_id, method=scope["method"], path=where, status=response.status,
+                ms=round(taken * 1000, 2),
+            )  # fmt: skip
+
+    def _note(self, error: CloudError, trans_id: str, where: str) -> None:
+        if error.internal or error.status >= 500:
+            log.warning("refused", trans_id=trans_id, path=where, status=error.status, internal=error.internal)
+
+    async def _send(self, method: str, response: Response, trans_id: str, receive: Any, send: Any) -> None:
+        headers, body = response.headers, response.body
+        if isinstance(body, bytes) and "content-length" not in headers and response.status not in BODILESS:
+            headers["content-length"] = str(len(body))
+        wire = [(wire_name(name), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
+        tid = trans_id.encode()
+        wire += ((b"X-Trans-Id", tid), (b"X-Openstack-Request-Id", tid))
+        await send({"type": "http.response.start", "status": response.status, "headers": wire})
+        if method == "HEAD" or response.status in BODILESS:
+            await response.close()
+            body = b""
+        if isinstance(body, bytes):
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await _stream(body, receive, send)
+
+
+async def _stream(body: AsyncIterator[bytes], receive: Any, send: Any) -> None:
+    """Piece by piece, until it ends or nobody listens."""
+    hung_up = asyncio.ensure_future(receive())
+    try:
+        async for piece in body:
+            if hung_up.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        hung_up.cancel()
+        if close := getattr(body, "aclose", None):
+            await close()

@@ -1,0 +1,65 @@
+"""What this proxy knows of accounts and containers: whether they are, their metadata, their totals.
+
+Every request to an object asks for its container's access lists and policy. What was seen is believed for `known_s`
+seconds (one, unless set otherwise) and forgotten at once when this process changes it; that something does not exist is
+never believed. So a change made through another process is seen within that time.
+"""
+
+import time
+from collections.abc import Callable
+
+from maldon.objectstore.node import Book
+from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.placing import Placing
+from maldon.objectstore.proxy.quorum import ask, ask_all
+from maldon.objectstore.settings import ObjectSettings
+
+MOST = 10_000
+
+
+class Known:
+    """A look-up of books with a short memory."""
+
+    def __init__(self, placing: Placing, settings: ObjectSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._placing, self._keep_s, self._clock = placing, settings.known_s, clock
+        self._seen: dict[tuple[str, str], tuple[float, Book]] = {}
+
+    def remembered(self, path: Path) -> Book | None:
+        """The account or container of a path, if it was seen just now: no await, for the hot paths."""
+        seen = self._seen.get(path[:2])
+        return seen[1] if seen is not None and seen[0] > self._clock() else None
+
+    async def container(self, path: Path) -> Book | None:
+        """The container of a path; None when there is none."""
+        return self.remembered(path) or await self._look(Path(path.account, path.container))
+
+    async def account(self, path: Path) -> Book | None:
+        """The account of a path; None when it never was, or was deleted."""
+        book = await self.account_even_deleted(path)
+        return None if book is None or book.deleted else book
+
+    async def account_even_deleted(self, path: Path) -> Book | None:
+        account = Path(path.account)
+        return self.remembered(account) or await self._look(account, deleted=True)
+
+    async def newest(self, path: Path) -> Book | None:
+        """The same as every replica knows it, and not from memory."""
+        self.forget(path)
+        place = self._placing.book(path)
+        books = await ask_all(self._placing, place, lambda node, spot, _: node.head_book(spot, path))
+        return max(books, key=lambda book: max(book.put_at, book.deleted_at), default=None)
+
+    def forget(self, path: Path) -> None:
+        """What was seen of this account or container is not true any more."""
+        self._seen.pop(path[:2], None)
+
+    async def _look(self, path: Path, *, deleted: bool = False) -> Book | None:
+        place = self._placing.book(path)
+        book = await ask(self._placing, place, lambda node, spot, _: node.head_book(spot, path))
+        if book is None or (book.deleted and not deleted):
+            return None
+        if not book.deleted:
+            while len(self._seen) >= MOST:
+                del self._seen[next(iter(self._seen))]
+            self._seen[path[:2]] = (self._clock() + self._keep_s, book)
+        return book

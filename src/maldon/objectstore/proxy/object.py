@@ -1,0 +1,237 @@
+"""Objects: GET, HEAD, PUT, POST, DELETE.
+
+A GET of a small object is one look-up of what is known of its container, one of the ring, one reading. A PUT is written
+by all replicas at once and answered when a quorum has it on stable storage, their containers told or the debt noted.
+"""
+
+import mimetypes
+from collections.abc import AsyncIterator
+from functools import partial
+
+from maldon.kernel.errors import BadRequest, CloudError, NotFound, PreconditionFailed, TooLarge
+from maldon.objectstore.node import Book, Put, Reading, Record, Superseded
+from maldon.objectstore.path import Path
+from maldon.objectstore.proxy import conditions
+from maldon.objectstore.proxy.expiry import expired, wanted_end
+from maldon.objectstore.proxy.metadata import check_metadata
+from maldon.objectstore.proxy.names import check_names
+from maldon.objectstore.proxy.placing import Place
+from maldon.objectstore.proxy.quorum import ask, ask_all, say
+from maldon.objectstore.proxy.reading import Readable, answer
+from maldon.objectstore.proxy.reply import HTML, Response
+from maldon.objectstore.proxy.request import SMALL, TRUE, ObjectRequest
+from maldon.objectstore.proxy.spread import spread
+from maldon.objectstore.proxy.store import Store
+from maldon.objectstore.proxy.times import http_date
+from maldon.objectstore.timestamp import text
+
+KEPT = {
+    "content-encoding", "content-disposition", "cache-control", "content-language", "expires", "x-robots-tag",
+    "x-object-manifest", "x-static-large-object",
+}  # fmt: skip
+KEPT_PREFIXES = ("x-object-meta-", "x-object-sysmeta-", "x-object-transient-sysmeta-")
+PLAIN = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range", "x-newest")
+"""Headers that make a GET more than a plain reading."""
+
+
+class LengthRequired(CloudError):
+    status, code = 411, "length-required"
+
+
+async def get(store: Store, request: ObjectRequest) -> Response:
+    """GET and HEAD."""
+    place = await _place(store, request, "x-container-read")
+    headers = request.headers
+    if request.method == "HEAD":
+        record = await find_record(store, request, place)
+        return answer(request, _readable(store, request, place, record))
+    if any(name in headers for name in PLAIN):
+        record = await find_record(store, request, place)
+        return answer(request, _readable(store, request, place, record))
+    reading = await ask(store.placing, place, lambda node, spot, _: node.read_object(spot, request.path), _lives)
+    if reading is None or reading.record.deleted:
+        raise NotFound("")
+    record = _alive(reading.record, request)
+    shown = headers_of(record)
+    shown["accept-ranges"] = "bytes"
+    shown["content-length"] = str(record.size)
+    return Response(200, shown, reading.body)
+
+
+def _lives(reading: Reading) -> bool:
+    return not reading.record.deleted
+
+
+async def find_record(store: Store, request: ObjectRequest, place: Place) -> Record:
+    """What is held of the object. Raises NotFound."""
+    path = request.path
+    if request.headers.get("x-newest", "").lower() in TRUE:
+        records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path))
+        record = max(records, key=lambda one: (one.timestamp, one.posted_at), default=None)
+    else:
+        record = await ask(
+            store.placing, place, lambda node, spot, _: node.head_object(spot, path), lambda one: not one.deleted
+        )
+    if record is None:
+        raise NotFound("")
+    return _alive(record, request)
+
+
+def _alive(record: Record, request: ObjectRequest) -> Record:
+    if record.deleted or (expired(record.headers) and request.headers.get("x-open-expired", "").lower() != "true"):
+        raise NotFound("")
+    return record
+
+
+def headers_of(record: Record) -> dict[str, str]:
+    """What an answer says of an object, its length aside."""
+    at = max(record.timestamp, record.posted_at)
+    return {**record.headers, "etag": record.etag, "last-modified": http_date(at), "x-timestamp": text(at)}
+
+
+def _readable(store: Store, request: ObjectRequest, place: Place, record: Record) -> Readable:
+    read = partial(_pieces, store, request.path, place, record)
+    return Readable(headers_of(record), record.size, record.etag, max(record.timestamp, record.posted_at), read)
+
+
+async def _pieces(
+    store: Store, path: Path, place: Place, record: Record, start: int, stop: int
+) -> AsyncIterator[bytes]:
+    """The bytes of that very version, from one to another."""
+    reading = await ask(
+        store.placing, place, lambda node, spot, _: node.read_object(spot, path, start, stop),
+        lambda found: found.record.timestamp == record.timestamp,
+    )  # fmt: skip
+    if reading is None or reading.record.timestamp != record.timestamp:
+        raise NotFound("", internal=f"{path} was replaced while it was being read")
+    if isinstance(reading.body, bytes):
+        yield reading.body
+        return
+    async for piece in reading.body:
+        yield piece
+
+
+async def put(store: Store, request: ObjectRequest) -> Response:
+    """PUT: 201 when a quorum has it."""
+    headers, path = request.headers, request.path
+    container = store.known.remembered(path) or await store.known.container(path)
+    store.permit(request, container, "x-container-write")
+    if container is None:
+        raise NotFound("")
+    kept = _kept(store, request)
+    place = store.placing.object(path, container.policy)
+    if "if-none-match" in headers:
+        await _must_be_new(store, request, place)
+    body: bytes | AsyncIterator[bytes]
+    length = request.body.length
+    if length is not None and length <= SMALL:
+        body = await request.body.whole()
+    else:
+        request.body.limit = store.settings.max_file_size
+        body = aiter(request.body)
+    written = Put(request.timestamp, kept, headers.get("etag", "").strip('"').lower(), length)
+    try:
+        record = await write(store, path, place, written, body)
+    except Superseded:
+        return Response(202, {"content-type": HTML})
+    shown = {"etag": record.etag, "last-modified": http_date(record.timestamp), "content-type": HTML}
+    return Response(201, shown)
+
+
+async def write(store: Store, path: Path, place: Place, written: Put, body: bytes | AsyncIterator[bytes]) -> Record:
+    """Write it to all replicas; what one of them holds now."""
+    told = store.placing.teachings(path, len(place.primaries))
+    if isinstance(body, bytes) or len(place.primaries) == 1:
+        records = await say(
+            store.placing, place, lambda node, spot, n: node.put_object(spot, path, written, body, told[n])
+        )
+        return records[0]
+    return await spread(store.placing, place, path, (written, told), body)
+
+
+def _kept(store: Store, request: ObjectRequest) -> dict[str, str]:
+    """The metadata to be kept of a PUT. Raises BadRequest, TooLarge, LengthRequired."""
+    headers, limits = request.headers, store.settings
+    length = request.body.length
+    if length is not None and length > limits.max_file_size:
+        raise TooLarge("Your request is too large.")
+    if length == 0 and "content-length" not in headers and not request.trusted:
+        raise LengthRequired("Missing Content-Length header.")
+    check_names(request.path, limits)
+    check_metadata(headers, "object", limits)
+    kept = {
+        name: value for name, value in headers.items()
+        if name in KEPT or (name.startswith("x-object-") and name.startswith(KEPT_PREFIXES))
+    }  # fmt: skip
+    kept["content-type"] = content_type(request)
+    if (end := wanted_end(headers)) is not None:
+        kept["x-delete-at"] = end
+    return {name: value for name, value in kept.items() if value}
+
+
+def content_type(request: ObjectRequest) -> str:
+    """What the client says, or what the name suggests. Raises BadRequest for what is no text."""
+    given = request.headers.get("content-type", "")
+    if not given or request.headers.get("x-detect-content-type", "").lower() in TRUE:
+        guessed, _ = mimetypes.guess_type(request.path.object)
+        return guessed or "application/octet-stream"
+    if not given.isprintable():
+        raise BadRequest("Please specify a valid Content-Type.")
+    return given
+
+
+async def _must_be_new(store: Store, request: ObjectRequest, place: Place) -> None:
+    if conditions.tags(request.headers["if-none-match"]) != {"*"}:
+        raise BadRequest("If-None-Match only supports *")
+    try:
+        await find_record(store, request, place)
+    except NotFound:
+        return
+    raise PreconditionFailed("")
+
+
+async def post(store: Store, request: ObjectRequest) -> Response:
+    """POST: its metadata is replaced, its bytes stay."""
+    place = await _place(store, request, "x-container-write")
+    headers, path = request.headers, request.path
+    check_metadata(headers, "object", store.settings)
+    kept = {n: v for n, v in headers.items() if v and (n in KEPT or n.startswith(KEPT_PREFIXES))}
+    kept.pop("x-static-large-object", None)
+    if headers.get("content-type"):
+        kept["content-type"] = content_type(request)
+    if (end := wanted_end(headers)) is not None:
+        kept["x-delete-at"] = end
+    told = store.placing.teachings(path, len(place.primaries))
+    records = await say(
+        store.placing, place, lambda node, spot, n: node.post_object(spot, path, request.timestamp, kept, told[n])
+    )
+    _before(records, request)
+    return Response(202, {"content-type": HTML})
+
+
+async def delete(store: Store, request: ObjectRequest) -> Response:
+    """DELETE: a tombstone on all replicas."""
+    place = await _place(store, request, "x-container-write")
+    told, path = store.placing.teachings(request.path, len(place.primaries)), request.path
+    records = await say(
+        store.placing, place, lambda node, spot, n: node.delete_object(spot, path, request.timestamp, told[n])
+    )
+    _before(records, request)
+    return Response(204, {"content-type": HTML})
+
+
+def _before(records: list[Record | None], request: ObjectRequest) -> Record:
+    """What there was, as one of the replicas knew it. Raises NotFound."""
+    for record in records:
+        if record is not None and not record.deleted:
+            return _alive(record, request)
+    raise NotFound("")
+
+
+async def _place(store: Store, request: ObjectRequest, acl: str) -> Place:
+    """Where the object is, once the asker may. Raises NotFound where there is no container."""
+    container: Book | None = store.known.remembered(request.path) or await store.known.container(request.path)
+    store.permit(request, container, acl)
+    if container is None:
+        raise NotFound("")
+    return store.placing.object(request.path, container.policy)

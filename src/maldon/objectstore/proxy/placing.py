@@ -1,0 +1,136 @@
+"""Where a thing is kept, and which nodes to ask: the rings and nodes of this process.
+
+Nodes of this process' own disks are asked first, others in random order, handoffs last. A disk that gave too many
+errors, or said that it is full, is left alone for a while.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from maldon.objectstore.node import BookNode, ObjectNode, Spot, Teaching
+from maldon.objectstore.path import Path
+from maldon.objectstore.settings import ObjectSettings
+
+
+class Placed(Protocol):
+    """A device of a ring."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+
+
+class Ring(Protocol):
+    """What the proxy asks of a ring."""
+
+    @property
+    def replicas(self) -> float: ...
+    def partition(self, path: Path) -> int: ...
+    def nodes(self, partition: int) -> Sequence[Placed]: ...
+    def handoffs(self, partition: int) -> Iterator[Placed]: ...
+
+
+class Node(ObjectNode, BookNode, Protocol):
+    """A storage node, near or far."""
+
+
+class Nodes(Protocol):
+    """The nodes of the cluster by address. `here` is the address of this process' own disks."""
+
+    here: str
+
+    def at(self, address: str) -> Node: ...
+
+
+class Place(NamedTuple):
+    """Where one thing belongs. `primaries` are the devices that should hold it."""
+
+    ring: Ring
+    partition: int
+    policy: int
+    primaries: Sequence[Placed]
+
+    def spot(self, device: Placed) -> Spot:
+        return Spot(device.device, self.partition, self.policy)
+
+    @property
+    def quorum(self) -> int:
+        return (len(self.primaries) + 1) // 2
+
+
+class Patience:
+    """Which devices are left alone, and until when."""
+
+    def __init__(self, settings: ObjectSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._rest_s, self._clock = settings.error_limit, settings.error_rest_s, clock
+        self._errors: dict[tuple[str, str], tuple[int, float]] = {}
+
+    def failed(self, device: Placed, *, full: bool = False) -> None:
+        """Count an error; a disk that is full is left alone at once."""
+        key = (device.address, device.device)
+        count, _ = self._errors.get(key, (0, 0.0))
+        self._errors[key] = (self._most + 1 if full else count + 1, self._clock())
+
+    def resting(self, device: Placed) -> bool:
+        """Whether it is to be left alone."""
+        if not self._errors:
+            return False
+        key = (device.address, device.device)
+        count, at = self._errors.get(key, (0, 0.0))
+        if count and self._clock() - at >= self._rest_s:
+            del self._errors[key]
+            return False
+        return count > self._most
+
+
+class Placing:
+    """The rings, and the order in which devices are asked."""
+
+    def __init__(
+        self, account: Ring, container: Ring, objects: Mapping[int, Ring], nodes: Nodes, settings: ObjectSettings
+    ) -> None:
+        self._account, self._container, self._objects = account, container, objects
+        self.nodes, self.patience = nodes, Patience(settings)
+
+    def book(self, path: Path) -> Place:
+        """Of an account or a container."""
+        ring = self._container if path.container else self._account
+        partition = ring.partition(path)
+        return Place(ring, partition, 0, ring.nodes(partition))
+
+    def object(self, path: Path, policy: int) -> Place:
+        ring = self._objects[policy]
+        partition = ring.partition(path)
+        return Place(ring, partition, policy, ring.nodes(partition))
+
+    def teachings(self, path: Path, replicas: int) -> list[list[Teaching]]:
+        """For each of an object's replicas the replicas of the container it has to tell: all are told by somebody."""
+        place = self.book(Path(path.account, path.container))
+        told: list[list[Teaching]] = [[] for _ in range(replicas)]
+        for n in range(max(len(place.primaries), replicas)):
+            device = place.primaries[n % len(place.primaries)]
+            told[n % replicas].append(Teaching(device.address, place.spot(device)))
+        return told
+
+    def order(self, place: Place) -> list[Placed]:
+        """The devices to ask for a reading, those that rest left out unless all do."""
+        if len(place.primaries) == 1:
+            return list(place.primaries)
+        devices = list(place.primaries)
+        random.shuffle(devices)
+        devices.sort(key=lambda device: device.address != self.nodes.here)
+        return self.awake(devices) or devices
+
+    def awake(self, devices: Iterable[Placed]) -> list[Placed]:
+        return [device for device in devices if not self.patience.resting(device)]
+
+    def handoffs(self, place: Place) -> Iterator[Placed]:
+        """As many handoffs as there are primaries."""
+        found = (device for device in place.ring.handoffs(place.partition) if not self.patience.resting(device))
+        return islice(found, len(place.primaries))

@@ -1,0 +1,100 @@
+"""One stream of bytes to several replicas: each takes it at its own pace, the slowest that still counts sets the speed.
+
+A replica that fails is dropped, and its handoff cannot have the bytes that are gone: the quorum must come from those
+that were there at the beginning, the replicator makes the rest. When fewer than a quorum are left, the upload ends
+with 503.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from maldon.objectstore.node import NoSpace, Put, Record, Teaching
+from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.placing import Node, Place, Placed, Placing
+from maldon.objectstore.proxy.quorum import BROKEN, verdict
+
+DEPTH = 8  # pieces that may wait for one replica
+
+
+class _Cut(Exception):
+    """The bytes end here, and not because they are complete."""
+
+
+class _Pipe:
+    """The way to one replica."""
+
+    def __init__(self) -> None:
+        self._pieces: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(DEPTH)
+
+    async def put(self, piece: bytes | BaseException | None) -> None:
+        await self._pieces.put(piece)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        while (piece := await self._pieces.get()) is not None:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+
+
+async def spread(
+    placing: Placing, place: Place, path: Path, wanted: tuple[Put, list[list[Teaching]]], body: AsyncIterator[bytes]
+) -> Record:
+    """Write it; what one of them holds. Raises as `quorum.say`."""
+    put, told = wanted
+    devices = _chosen(placing, place)
+    pipes = [_Pipe() for _ in devices]
+    tasks = []
+    for n, (device, pipe) in enumerate(zip(devices, pipes, strict=True)):
+        node: Node = placing.nodes.at(device.address)
+        call = node.put_object(place.spot(device), path, put, pipe.pieces(), told[n])
+        tasks.append(asyncio.create_task(_watched(placing, device, call), name=f"replica {n}"))
+    try:
+        await _feed(place, body, pipes, tasks)
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return verdict(place, tasks)[0]
+
+
+def _chosen(placing: Placing, place: Place) -> list[Placed]:
+    """A device for each replica: a handoff where the primary rests."""
+    handoffs = placing.handoffs(place)
+    return [device if not placing.patience.resting(device) else next(handoffs, device) for device in place.primaries]
+
+
+async def _watched(placing: Placing, device: Placed, call: Coroutine[Any, Any, Record]) -> Record:
+    try:
+        return await call
+    except BROKEN as error:
+        placing.patience.failed(device, full=isinstance(error, NoSpace))
+        raise
+
+
+async def _feed(
+    place: Place, body: AsyncIterator[bytes], pipes: list[_Pipe], tasks: "list[asyncio.Task[Record]]"
+) -> None:
+    """Every piece to every replica that still listens; stops when too few do."""
+    try:
+        async for piece in body:
+            if not await _give(place, piece, pipes, tasks):
+                return
+    except BaseException as error:
+        await _give(place, error if isinstance(error, Exception) else _Cut(), pipes, tasks)
+        raise
+    await _give(place, None, pipes, tasks)
+
+
+async def _give(
+    place: Place, piece: bytes | BaseException | None, pipes: list[_Pipe], tasks: "list[asyncio.Task[Record]]"
+) -> bool:
+    """Hand it over; whether a quorum still listens."""
+    listening = [(pipe, task) for pipe, task in zip(pipes, tasks, strict=True) if not task.done()]
+    for pipe, task in listening:
+        giving = asyncio.ensure_future(pipe.put(piece))
+        await asyncio.wait({giving, task}, return_when=asyncio.FIRST_COMPLETED)
+        giving.cancel()
+    good = sum(not task.done() or task.exception() is None for task in tasks)
+    return good >= place.quorum
