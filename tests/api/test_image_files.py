@@ -334,6 +334,18 @@ async def test_files_that_no_image_names_are_removed(glance):
     assert await state(glance, image_id) == ("active", 4, 1)
 
 
+async def test_an_image_whose_file_is_lost_is_reported(glance):
+    kept, lost, _empty = [await make(glance) for _ in range(3)]
+    for image_id in (kept, lost):
+        await put(glance, image_id, b"bytes")
+    assert await service.audit(glance.op()) == []
+    store = glance.kit[FileStore]
+    async with glance.db.read() as session:
+        file = (await catalogue.find(session, glance.op("admin"), lost))[0].file
+    store.path(file).unlink()
+    assert await service.audit(glance.op()) == [f"image {lost} has lost its file {file}"]
+
+
 async def test_a_local_file_is_registered_once(glance, tmp_path):
     path, image_id, op = tmp_path / "guest.qcow2", new_id(), glance.op()
     path.write_bytes(QCOW2)

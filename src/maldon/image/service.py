@@ -18,7 +18,7 @@ from maldon.image.schemas.image import attributes
 from maldon.image.settings import ImageSettings
 from maldon.kernel.op import Op, Session
 
-__all__ = ["FileStore", "Image", "ImageSettings", "get_image", "image_names", "import_file", "reap_uploads"]
+__all__ = ["FileStore", "Image", "ImageSettings", "audit", "get_image", "image_names", "import_file", "reap_uploads"]
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -89,6 +89,15 @@ async def import_file(  # noqa: PLR0913 - all of it is about the one image
     await uploads.bring(op, upload, _pieces(path), None)
     async with op.db.read() as session:
         return await get_image(session, op, image_id)
+
+
+async def audit(op: Op) -> list[str]:
+    """A sentence for every image that can be read by the books and whose file is not in the store."""
+    async with op.db.read() as session:
+        whole = select(images.c.id, images.c.file).where(images.c.status.in_(("active", "deactivated")))
+        rows = await session.all(whole)
+    kept = await op.use(FileStore).names()
+    return [f"image {row.id} has lost its file {row.file}" for row in rows if row.file not in kept]
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
