@@ -29,7 +29,7 @@ START = identity.Bootstrap(
 LEAST = (
     (r"POST /identity/v3/auth/tokens", "none"),
     (r"DELETE /identity/v3/auth/tokens", "reader"),
-    (r"POST /identity/v3/users/{user_id}/password", "reader"),
+    (r"POST /identity/v3/users/{user_id}/password", "none"),
     (r"\w+ /identity/.*", "admin"),
     (r"\w+ /placement/.*", "admin"),
     (r"\w+ /compute/agent/.*", "node"),

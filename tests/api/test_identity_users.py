@@ -88,8 +88,24 @@ async def test_a_locked_password_is_not_changed_by_its_user(keystone):
 
 
 async def test_options_that_nothing_would_honour_are_refused(keystone):
-    for options in ({"multi_factor_auth_enabled": True}, {"unknown": 1}, {"lock_password": "yes"}):
+    for options in ({"unknown": 1}, {"lock_password": "yes"}, {"multi_factor_auth_rules": [[]]}):
         assert (await keystone("POST", "/users", {"user": {"name": "a", "options": options}})).status == 400
+
+
+async def test_options_are_kept_changed_and_taken_away(keystone):
+    rules = {"multi_factor_auth_enabled": True, "multi_factor_auth_rules": [["password", "totp"], ["token"]]}
+    made = await keystone.make("user", name="a", options=rules | {"ignore_password_expiry": True})
+    assert made["options"] == rules | {"ignore_password_expiry": True}
+    body = {"user": {"options": {"multi_factor_auth_enabled": False, "multi_factor_auth_rules": None}}}
+    changed = (await keystone("PATCH", f"/users/{made['id']}", body)).json["user"]["options"]
+    assert changed == {"multi_factor_auth_enabled": False, "ignore_password_expiry": True}
+
+
+async def test_the_default_project_of_a_user_is_no_domain(keystone):
+    body = {"user": {"name": "a", "default_project_id": "default"}}
+    assert (await keystone("POST", "/users", body)).status == 400
+    made = await keystone.make("user", name="a", default_project_id="a project to come")
+    assert (await keystone("PATCH", f"/users/{made['id']}", body)).status == 400
 
 
 async def test_a_member_sees_the_own_user_only(keystone):

@@ -30,6 +30,12 @@ _CHAIN = ("admin", "manager", "member", "reader")
 _ROLES = (*_CHAIN, "service", "agent", "ResellerAdmin")
 _INTERFACES = ("public", "internal", "admin")
 NODE = "node"
+# Nobody is there to change a machine's password, and who knows its name must not be able to lock it out.
+_MACHINE = dict.fromkeys(
+    ("ignore_lockout_failure_attempts", "ignore_password_expiry", "ignore_user_inactivity", "lock_password"), True
+)
+
+_ADMIN = {"ignore_user_inactivity": True}  # else nobody might be left to enable anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,10 @@ class _Books:
         roles = {name: await self._role(name) for name in _ROLES}
         for prior, then in itertools.pairwise(_CHAIN):
             await self._ensure(implied_role, {"prior_id": roles[prior], "implied_id": roles[then]})
-        users = {name: await self._user(name, hashes.get(name), projects) for name in wanted.passwords()}
+        options = {"admin": _ADMIN, **dict.fromkeys(wanted.machines(), _MACHINE)}
+        users = {
+            name: await self._user(name, hashes.get(name), projects, options.get(name)) for name in wanted.passwords()
+        }
         await self._give(users["admin"], "project", projects["admin"], roles["admin"])
         await self._give(users["admin"], "domain", DEFAULT_DOMAIN, roles["admin"])
         await self._give(users["admin"], SYSTEM, SYSTEM, roles["admin"])
@@ -144,10 +153,13 @@ class _Books:
         fixed = {"options": {"immutable": True}} if name in _CHAIN else {}
         return await self._named(role, "domain_id", "", new_role(name) | fixed)
 
-    async def _user(self, name: str, hashed: tuple[str | None, str] | None, projects: Mapping[str, str]) -> str:
+    async def _user(
+        self, name: str, hashed: tuple[str | None, str] | None, projects: Mapping[str, str], options: Any
+    ) -> str:
         """The id of the user; a new hash of a user who was there kills that one's tokens."""
         found, fresh = hashed or (None, None)
-        made = new_user(name, DEFAULT_DOMAIN, fresh) | {"default_project_id": projects.get(name)}
+        made = new_user(name, DEFAULT_DOMAIN) | {"password": fresh, "password_at": self._now, "options": options}
+        made["default_project_id"] = projects.get(name)
         id_ = await self._named(user, "domain_id", DEFAULT_DOMAIN, made)
         if found is not None:
             outdated = update(user).where(user.c.id == id_, user.c.password == found)

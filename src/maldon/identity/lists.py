@@ -1,18 +1,29 @@
 """Lists of this API: exact filters, `name__contains` and its kin, limit and marker, links."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Select, Table, func, literal
 
+from maldon.kernel.clock import parse_time
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Session
 from maldon.store.paging import fetch
+from maldon.store.schema import Time
 from maldon.web.paging import next_link, page_of
 from maldon.web.request import Reply, Request, json
 
 _END = "\x01"  # no text of ours holds it, so it marks where one begins or ends
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
+_COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "eq": operator.eq,
+    "neq": operator.ne,
+}
 Columns = Mapping[str, ColumnElement[Any]]
 
 
@@ -37,9 +48,26 @@ def conditions(request: Request, columns: Columns) -> list[ColumnElement[bool]]:
             continue
         if isinstance(column.type, Boolean):
             found.append(column.is_(truthy(value)))
+        elif isinstance(column.type, Time):
+            found.append(_compared(name, column, value))
         else:
             found.append(_matches(column, how, value))
     return found
+
+
+def _compared(name: str, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+    """A moment, or how one relates to it: `lt:2030-01-01T00:00:00Z`."""
+    how, _, text = value.partition(":")
+    if how not in _COMPARED:
+        how, text = "eq", value
+    try:
+        moment = parse_time(text)
+    except ValueError as error:
+        ways = ", ".join(_COMPARED)
+        raise BadRequest(
+            f"{name} wants a time as in 2030-01-31T12:00:00Z, perhaps after {ways} and a colon."
+        ) from error
+    return _COMPARED[how](column, moment)  # type: ignore[no-any-return]
 
 
 def _matches(column: ColumnElement[Any], how: str, value: str) -> ColumnElement[bool]:

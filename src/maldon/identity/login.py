@@ -6,12 +6,12 @@ password was read, so that a change of it meanwhile kills the token too.
 
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select
 
+from maldon.identity.accounts import ACCOUNTS, DOMAIN, proven
 from maldon.identity.meaning import REFUSED
 from maldon.identity.models.project import project
 from maldon.identity.models.user import user
-from maldon.identity.passwords import Passwords
 from maldon.identity.schemas.token import Auth, DomainRef, ProjectRef, ScopeRef, UserRef
 from maldon.identity.settings import IdentitySettings
 from maldon.identity.token import METHODS, UNSCOPED, Scope, Token, new_audit_id
@@ -19,9 +19,6 @@ from maldon.identity.verifier import TokenVerifier, Verified
 from maldon.kernel.clock import SECOND
 from maldon.kernel.errors import BadRequest, NotFound, NotOffered, Unauthorized
 from maldon.kernel.op import Op
-
-_domain = project.alias("domain")
-_HASHES = select(user.c.id, user.c.password).join_from(user, _domain, _domain.c.id == user.c.domain_id)
 
 
 async def login(op: Op, auth: Auth) -> tuple[str, Verified]:
@@ -72,32 +69,23 @@ async def _by_password(op: Op, auth: Auth) -> str:
     """The id of the user whose password it is. Raises Unauthorized; whether the user is enabled is seen later."""
     assert auth.identity.password is not None
     shown = auth.identity.password.user
-    async with op.db.read() as session:
-        row = await session.first(_chosen_user(shown))
-    right, fresh = await op.use(Passwords).check(row.password if row is not None else None, shown.password)
-    if row is None or row.password is None or not right:
-        raise Unauthorized(REFUSED, internal=f"no such user and password: {shown.id or shown.name}")
-    if fresh is not None:
-        async with op.db.begin() as session:
-            outdated = update(user).where(user.c.id == row.id, user.c.password == row.password)
-            await session.run(outdated.values(password=fresh))
-    return str(row.id)
+    return str((await proven(op, _chosen_user(shown), shown.password)).id)
 
 
 def _chosen_user(shown: UserRef) -> Select[Any]:
     if shown.id is not None:
-        return _HASHES.where(user.c.id == shown.id)
+        return ACCOUNTS.where(user.c.id == shown.id)
     if shown.name is None or shown.domain is None:
         raise BadRequest("Expecting to find id, or name and domain, in user.")
-    return _HASHES.where(user.c.name == shown.name, _in_domain(shown.domain))
+    return ACCOUNTS.where(user.c.name == shown.name, _in_domain(shown.domain))
 
 
 def _in_domain(shown: DomainRef) -> Any:
     if shown.id is not None:
-        return _domain.c.id == shown.id
+        return DOMAIN.c.id == shown.id
     if shown.name is None:
         raise BadRequest("Expecting to find id or name in domain.")
-    return (_domain.c.name == shown.name) & _domain.c.is_domain.is_(True)
+    return (DOMAIN.c.name == shown.name) & DOMAIN.c.is_domain.is_(True)
 
 
 async def _by_default(op: Op, verifier: TokenVerifier, token: Token) -> tuple[str, Verified]:
@@ -128,7 +116,7 @@ async def _scope(op: Op, shown: ScopeRef | str) -> Scope:
     if shown.project is not None:
         return Scope("project", await _place(op, _chosen_project(shown.project)))
     if shown.domain is not None:
-        chosen = select(_domain.c.id).where(_in_domain(shown.domain), _domain.c.is_domain.is_(True))
+        chosen = select(DOMAIN.c.id).where(_in_domain(shown.domain), DOMAIN.c.is_domain.is_(True))
         return Scope("domain", await _place(op, chosen))
     return UNSCOPED
 
@@ -140,7 +128,7 @@ def _chosen_project(shown: ProjectRef) -> Select[Any]:
         raise BadRequest("Expecting to find id, or name and domain, in project.")
     return (
         select(project.c.id)
-        .join_from(project, _domain, _domain.c.id == project.c.domain_id)
+        .join_from(project, DOMAIN, DOMAIN.c.id == project.c.domain_id)
         .where(project.c.name == shown.name, _in_domain(shown.domain))
     )
 

@@ -30,6 +30,8 @@ _USER = (
         user.c.enabled,
         user.c.tokens_from,
         user.c.domain_id,
+        user.c.password_expires_at,
+        user.c.options,
         _domain.c.name.label("domain_name"),
         _domain.c.enabled.label("domain_enabled"),
         _domain.c.tokens_from.label("domain_from"),
@@ -90,7 +92,7 @@ async def read_meaning(session: Session, world: World, token: Token) -> Meaning:
     domain = {"id": holder.domain_id, "name": holder.domain_name}
     shown: dict[str, Any] = {
         "methods": token.methods,
-        "user": {"id": holder.id, "name": holder.name, "domain": domain, "password_expires_at": None},
+        "user": {"id": holder.id, "name": holder.name, "domain": domain, "password_expires_at": _ends(holder)},
         "audit_ids": token.audit_ids,
         "expires_at": micros_text(token.expires_at) + "Z",
         "issued_at": micros_text(token.issued_at) + "Z",
@@ -115,6 +117,12 @@ async def read_meaning(session: Session, world: World, token: Token) -> Meaning:
         tuple(role["name"] for role in shown.get("roles", ())),
     )
     return Meaning(actor, shown)
+
+
+def _ends(holder: Any) -> str | None:
+    """When the holder's password ends, if it does."""
+    end = holder.password_expires_at
+    return None if end is None or (holder.options or {}).get("ignore_password_expiry") else micros_text(end)
 
 
 def _live(token: Token, row: Any, noun: str) -> None:

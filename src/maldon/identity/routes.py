@@ -17,7 +17,9 @@ from maldon.identity.api import (
     service,
     token,
     user,
+    user_password,
 )
+from maldon.identity.models import limit as _limit  # noqa: F401 - declares its tables
 from maldon.identity.policies import catalog as catalog_rules
 from maldon.identity.policies import group as group_rules
 from maldon.identity.policies import project as project_rules
@@ -25,7 +27,7 @@ from maldon.identity.policies import role as role_rules
 from maldon.identity.policies import token as token_rules
 from maldon.identity.policies import user as user_rules
 from maldon.web.dialects import IDENTITY
-from maldon.web.service import AUTHENTICATED, PUBLIC, Handler, Routes, Service
+from maldon.web.service import PUBLIC, Handler, Routes, Service
 
 _Methods = Mapping[str, tuple[Handler, str]]
 
@@ -90,7 +92,7 @@ _ROUTES: dict[str, _Methods] = {
     },
     "/v3/users": {"GET": (user.index, "identity:list_users"), "POST": (user.create, "identity:create_user")},
     "/v3/users/{user_id}": _kept("user", (user.show, user.update, user.remove)),
-    "/v3/users/{user_id}/password": {"POST": (user.change_password, AUTHENTICATED)},
+    "/v3/users/{user_id}/password": {"POST": (user_password.change, PUBLIC)},
     "/v3/users/{user_id}/groups": {"GET": (user.groups, "identity:list_groups_for_user")},
     "/v3/users/{user_id}/projects": {"GET": (project.of_user, "identity:list_user_projects")},
     "/v3/groups": {"GET": (group.index, "identity:list_groups"), "POST": (group.create, "identity:create_group")},

@@ -1,8 +1,11 @@
 """What an operator may set about identity. Nothing has to be set."""
 
+import re
 from dataclasses import dataclass
 
-from maldon.kernel.settings import option
+from maldon.kernel.settings import BadSetting, option
+
+LIMIT_MODELS = ("flat", "strict_two_level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,26 @@ class IdentitySettings:
     hash_memory_kib: int = option(19_456, "KiB of memory that hashing a password takes (argon2id).")
     hash_passes: int = option(2, "Passes that hashing a password takes (argon2id).")
     hashes_at_once: int = option(2, "Passwords hashed at the same time by one process; further logins wait.")
+    lockout_attempts: int = option(0, "Wrong passwords in a row after which a user is locked out; 0 never.")
+    lockout_s: int = option(1800, "Seconds that a user stays locked out after the last wrong password.")
+    password_expires_days: int = option(0, "Days after which a password has to be changed; 0 never.")
+    password_least_age_days: int = option(0, "Days that a user keeps a password of the own choice at least.")
+    password_unique_last: int = option(0, "Last passwords, the present one included, that a user may not choose again.")
+    password_pattern: str = option("", "Regular expression that a new password matches from its beginning.")
+    password_words: str = option("", "What the pattern asks, in words for the user who missed it.")
+    change_first_password: bool = option(False, "Whether a user has to change a password that somebody else set.")
+    inactive_days: int = option(0, "Days without a login after which a user is disabled; 0 never.")
+    project_depth: int = option(5, "Projects below one another in a domain, at most.")
+    limits: str = option("flat", "How limits relate: flat, or strict_two_level (a domain's bound its projects').")
+
+    def __post_init__(self) -> None:
+        """Raises BadSetting for what no login or request could live with later."""
+        try:
+            re.compile(self.password_pattern)
+        except re.error as error:
+            raise BadSetting(f"[identity] password_pattern is no regular expression: {error}.") from error
+        if self.limits not in LIMIT_MODELS:
+            raise BadSetting(f"[identity] limits wants {' or '.join(LIMIT_MODELS)}, not {self.limits!r}.")
 
 
 DEFAULTS = IdentitySettings()

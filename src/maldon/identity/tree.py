@@ -9,7 +9,7 @@ from maldon.identity.meaning import HELD_BY_USER
 from maldon.identity.models.group import group
 from maldon.identity.models.project import project
 from maldon.identity.models.role import SYSTEM, assignment
-from maldon.identity.models.user import user
+from maldon.identity.models.user import failed_login, user
 from maldon.identity.rows import found
 from maldon.kernel.op import Op, Session
 
@@ -95,8 +95,9 @@ async def forget_targets(session: Session, ids: Iterable[str]) -> None:
 
 
 async def forget_actors(session: Session, domain_id: str) -> None:
-    """Take away every role of a domain's users and groups."""
+    """Take away every role of a domain's users and groups, and what is known of failed logins."""
     users = select(user.c.id).where(user.c.domain_id == domain_id)
+    await session.run(delete(failed_login).where(failed_login.c.user_id.in_(users)))
     groups = select(group.c.id).where(group.c.domain_id == domain_id)
     await session.run(
         delete(assignment).where(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, exc, insert, select, text
 from maldon.store.database import ServerDatabase, SqliteDatabase
 from maldon.store.schema import LOCK_ROWS, lock_rows
 
-HEAD = "0001"
+HEAD = "0003"
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 7_236_411
 
@@ -53,6 +53,8 @@ def upgrade(connection: Connection, revision: str) -> None:
     def steps(current: Any, _context: Any) -> Any:
         return script._upgrade_revs(revision, current)  # noqa: SLF001 - Alembic's own commands call it so
 
+    if not connection.in_transaction():
+        connection.begin()  # else Alembic begins and commits one of its own inside ours
     context = MigrationContext.configure(connection, opts={"fn": steps, "target_metadata": None})
     with Operations.context(context):
         context.run_migrations()

@@ -19,7 +19,7 @@ from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, empty, json
 
 _FILTERS = {"name": group.c.name, "domain_id": group.c.domain_id}
-_USER_FILTERS = {"name": user.c.name, "enabled": user.c.enabled}
+_USER_FILTERS = {"name": user.c.name, "enabled": user.c.enabled, "password_expires_at": user.c.password_expires_at}
 
 
 async def index(request: Request, op: Op) -> Reply:

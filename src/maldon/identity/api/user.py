@@ -2,21 +2,23 @@
 
 from typing import Any
 
+from msgspec import UnsetType
 from sqlalchemy import delete, select
-from sqlalchemy import update as sql_update
 
 from maldon.identity import lists, rows, tree
+from maldon.identity.accounts import today
 from maldon.identity.models.group import group, membership
+from maldon.identity.models.project import project
 from maldon.identity.models.role import assignment
-from maldon.identity.models.user import user
-from maldon.identity.passwords import Passwords
+from maldon.identity.models.user import failed_login, user
+from maldon.identity.new_password import NO_PASSWORD, columns, keep_past, new_hash
 from maldon.identity.schemas.fields import given, load, options
-from maldon.identity.schemas.user import ChangePassword, CreateUser, UpdateUser
+from maldon.identity.schemas.user import CreateUser, UpdateUser
 from maldon.identity.verifier import bump
 from maldon.identity.views.group import show as group_view
 from maldon.identity.views.user import LISTED, listed
 from maldon.identity.views.user import show as view
-from maldon.kernel.errors import BadRequest, Stale, Unauthorized
+from maldon.kernel.errors import BadRequest
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, empty, json
@@ -26,6 +28,7 @@ _FILTERS = {
     "enabled": user.c.enabled,
     "domain_id": user.c.domain_id,
     "default_project_id": user.c.default_project_id,
+    "password_expires_at": user.c.password_expires_at,
 }
 _FIELDS = ("name", "enabled", "default_project_id")
 
@@ -62,28 +65,36 @@ async def create(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "user", CreateUser)
     domain_id = wanted.domain_id or tree.own_domain(op)
     op.may("identity:create_user", {"target.user.domain_id": domain_id})
-    password = None if wanted.password is None else await op.use(Passwords).hash(wanted.password)
-    values = new_user(wanted.name, domain_id, password) | {
+    opts = options(wanted.options)
+    values = new_user(wanted.name, domain_id) | {
         **given(wanted, *_FIELDS),
-        "options": options(wanted.options),
+        **await _password(op, wanted.password, opts),
+        "active_day": today(op),
+        "options": opts,
         "extra": extra or None,
     }
     async with op.db.begin() as session:
         await tree.domain(session, domain_id)
+        await _check_default(session, values)
         row = await rows.add(session, user, "user", values)
     return json({"user": view(row, lists.api_base(request))}, 201)
 
 
-def new_user(name: str, domain_id: str, password: str | None) -> dict[str, Any]:
-    """A user's row; `password` is hashed."""
-    return {
-        "id": new_hex_id(),
-        "name": name,
-        "domain_id": domain_id,
-        "enabled": True,
-        "password": password,
-        "tokens_from": 0,
-    }
+async def _password(op: Op, password: str | None, opts: Any) -> dict[str, Any]:
+    """The columns of a password that the user has not chosen."""
+    return NO_PASSWORD if password is None else columns(op, await new_hash(op, password), opts, own=False)
+
+
+async def _check_default(session: Session, values: dict[str, Any]) -> None:
+    """Raises BadRequest for a domain; a project need not exist."""
+    chosen = values.get("default_project_id")
+    if chosen is not None and await session.scalar(select(project.c.is_domain).where(project.c.id == chosen)):
+        raise BadRequest(f"The default project of a user cannot be a domain: {chosen}.")
+
+
+def new_user(name: str, domain_id: str) -> dict[str, Any]:
+    """A user's row."""
+    return {"id": new_hex_id(), "name": name, "domain_id": domain_id, "enabled": True, "tokens_from": 0}
 
 
 async def update(request: Request, op: Op) -> Reply:
@@ -93,15 +104,20 @@ async def update(request: Request, op: Op) -> Reply:
     if given(wanted, "domain_id").get("domain_id", old.domain_id) != old.domain_id:
         raise BadRequest("domain_id cannot be changed.")
     values = given(wanted, *_FIELDS)
-    if isinstance(wanted.password, str):
-        values["password"] = await op.use(Passwords).hash(wanted.password)
-    elif wanted.password is None:
-        values["password"] = None
+    if not isinstance(wanted.password, UnsetType):
+        values |= await _password(op, wanted.password, options(wanted.options, old.options))
     if values.get("enabled") is False or "password" in values:
         values["tokens_from"] = op.clock.now()
     async with op.db.begin() as session:
         await bump(op, session)
         old = await rows.found(session, user, "user", old.id)
+        await _check_default(session, values)
+        if values.get("enabled") and not old.enabled:
+            values["active_day"] = today(op)
+        if "password" in values:
+            await keep_past(op, session, old)
+        if "password" in values or values.get("enabled"):
+            await session.run(delete(failed_login).where(failed_login.c.user_id == old.id))
         values |= {"options": options(wanted.options, old.options), "extra": rows.merged(old.extra, extra)}
         row = await rows.change(session, user, "user", old.id, values)
     return json({"user": view(row, lists.api_base(request))})
@@ -114,29 +130,8 @@ async def remove(request: Request, op: Op) -> Reply:
         row = await guarded(session, op, request, "identity:delete_user")
         held = (assignment.c.actor_kind == "user") & (assignment.c.actor_id == row.id)
         await session.run(delete(assignment).where(held))
+        await session.run(delete(failed_login).where(failed_login.c.user_id == row.id))
         await rows.remove(session, user, "user", row.id)
-    return empty()
-
-
-async def change_password(request: Request, op: Op) -> Reply:
-    """Whoever knows the old password may set a new one. It takes as long, and says as little, as a login."""
-    wanted, _ = await load(request, "user", ChangePassword)
-    passwords, id_ = op.use(Passwords), request.path["user_id"]
-    async with op.db.read() as session:
-        row = await session.first(select(user).where(user.c.id == id_))
-    right, _ = await passwords.check(row.password if row is not None else None, wanted.original_password)
-    if not right or row is None or not row.enabled:
-        raise Unauthorized("The request you have made requires authentication.", internal=f"no such password: {id_}")
-    if (row.options or {}).get("lock_password"):
-        raise BadRequest("The password of this user is locked.")
-    if wanted.password == wanted.original_password:
-        raise BadRequest("The new password cannot be identical to the original password.")
-    hashed = await passwords.hash(wanted.password)
-    async with op.db.begin() as session:
-        await bump(op, session)
-        changed = sql_update(user).where(user.c.id == id_, user.c.password == row.password)
-        if not await session.run(changed.values(password=hashed, tokens_from=op.clock.now())):
-            raise Stale("The password has just been changed by somebody else.")
     return empty()
 
 

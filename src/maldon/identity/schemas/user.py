@@ -1,21 +1,28 @@
-"""Bodies of users. Options that promise what we do not enforce, second factors first, are refused, not stored."""
+"""Bodies of users. Options that promise what we do not enforce are refused, not stored."""
+
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from maldon.identity.schemas.fields import Id, MaybeBool, Name, Password
 
 Flag = bool | UnsetType | None
+Method = Annotated[str, Meta(min_length=1, max_length=64)]
+Rule = Annotated[list[Method], Meta(min_length=1, max_length=8)]
+Rules = Annotated[list[Rule], Meta(max_length=16)]
 
 
 class UserOptions(msgspec.Struct, forbid_unknown_fields=True):
-    """`lock_password` is honoured; the others waive rules that this cloud does not have."""
+    """What waives a rule about passwords for one user; the second factors that a login takes."""
 
     lock_password: Flag = UNSET
     ignore_password_expiry: Flag = UNSET
     ignore_change_password_upon_first_use: Flag = UNSET
     ignore_lockout_failure_attempts: Flag = UNSET
     ignore_user_inactivity: Flag = UNSET
+    multi_factor_auth_enabled: Flag = UNSET
+    multi_factor_auth_rules: Rules | UnsetType | None = UNSET
 
 
 class CreateUser(msgspec.Struct):

@@ -3,12 +3,15 @@
 A list of users goes from row to bytes: what else a client gave is put in as the text it is stored as.
 """
 
+import re
 from typing import Any
 
 import msgspec
 from sqlalchemy import Text, type_coerce
 
+from maldon.identity.accounts import expires_at
 from maldon.identity.models.user import user
+from maldon.kernel.clock import micros_text
 
 # What a list selects; the documents stay texts.
 LISTED = (
@@ -17,10 +20,12 @@ LISTED = (
     user.c.domain_id,
     user.c.enabled,
     user.c.default_project_id,
+    user.c.password_expires_at,
     type_coerce(user.c.options, Text).label("options"),
     type_coerce(user.c.extra, Text).label("extra"),
 )
 _NO_OPTIONS = msgspec.Raw(b"{}")
+_UNENDING = re.compile(r'"ignore_password_expiry": ?true')
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,7 +40,7 @@ class _Listed(msgspec.Struct, gc=False, omit_defaults=True):
     enabled: bool
     options: msgspec.Raw
     links: _Links
-    password_expires_at: None
+    password_expires_at: str | None
     default_project_id: str | None = None
 
 
@@ -47,7 +52,7 @@ def show(row: Any, base: str) -> dict[str, Any]:
         "name": row.name,
         "domain_id": row.domain_id,
         "enabled": row.enabled,
-        "password_expires_at": None,
+        "password_expires_at": time_text(expires_at(row)),
         "options": row.options or {},
         "links": {"self": f"{base}/users/{row.id}"},
     }
@@ -56,9 +61,15 @@ def show(row: Any, base: str) -> dict[str, Any]:
     return shown
 
 
+def time_text(at: int | None) -> str | None:
+    """As this API shows when a password ends."""
+    return None if at is None else micros_text(at)
+
+
 def listed(row: Any, base: str) -> msgspec.Raw:
     """The same of a row of LISTED, as JSON."""
-    id_, name, domain_id, enabled, project_id, options, extra = row
+    id_, name, domain_id, enabled, project_id, ends, options, extra = row
     own = msgspec.Raw(options.encode()) if options else _NO_OPTIONS
-    shown = _encode(_Listed(id_, name, domain_id, enabled, own, _Links(f"{base}/users/{id_}"), None, project_id))
+    end = None if ends is None or (options and _UNENDING.search(options)) else micros_text(ends)
+    shown = _encode(_Listed(id_, name, domain_id, enabled, own, _Links(f"{base}/users/{id_}"), end, project_id))
     return msgspec.Raw(extra[:-1].encode() + b"," + shown[1:] if extra else shown)
