@@ -1,0 +1,112 @@
+"""Listings: names in byte order between bounds, as JSON that SQLite joins from the rows' own items, or as rows.
+
+Bounds are found by key. With a delimiter, what lies below a subdirectory is skipped by key too, never scanned, but for
+a few rows, which are cheaper to step over than to search behind.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from maldon.objectstore.books.database import Database
+from maldon.objectstore.books.item import Kind, described, subdir_item
+from maldon.objectstore.node import Query, Row
+
+STEPS = 8  # rows below a subdirectory that are stepped over before the next name is searched
+LAST = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Names above `low` (and `low` itself, if `inclusive`) and below `high`; "" is no bound."""
+
+    low: str
+    inclusive: bool
+    high: str
+    reverse: bool
+
+    def select(self, columns: str, limit: int) -> tuple[str, tuple[str | int, ...]]:
+        """A statement for these rows."""
+        terms = ([f"name {'>=' if self.inclusive else '>'} ?"] if self.low else []) + (
+            ["name < ?"] if self.high else []
+        )
+        where = f" WHERE {' AND '.join(terms)}" if terms else ""
+        text = f"SELECT {columns} FROM row{where} ORDER BY name{' DESC' if self.reverse else ''} LIMIT ?"  # noqa: S608
+        return text, (*(bound for bound in (self.low, self.high) if bound), limit)
+
+    def past(self, subdir: str, query: Query) -> "Bounds":
+        """What is left behind everything that begins with `subdir`."""
+        if self.reverse:
+            # A leaf that is the subdirectory's own name comes after all below it.
+            return replace(self, high=subdir + "\0" if query.leaves else subdir)
+        return replace(self, low=after(subdir), inclusive=True)
+
+
+def after(prefix: str) -> str:
+    """The first text behind all that begin with `prefix`; "" when there is none."""
+    kept = prefix.rstrip(LAST)
+    if not kept:
+        return ""
+    code = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
+
+
+def bounds(query: Query) -> Bounds:
+    low, high = (query.end_marker, query.marker) if query.reverse else (query.marker, query.end_marker)
+    ends = [end for end in (high, after(query.prefix)) if end]
+    inclusive = query.prefix > low
+    return Bounds(query.prefix if inclusive else low, inclusive, min(ends, default=""), query.reverse)
+
+
+def list_json(db: Database, query: Query) -> tuple[int, bytes]:
+    """How many, and all of them as a JSON array."""
+    if query.delimiter:
+        items = [one if isinstance(one, str) else one[1] for one in _walk(db, query, "name, item", subdir_item)]
+        return len(items), f"[{','.join(items)}]".encode()
+    text, values = bounds(query).select("item", query.limit)
+    count, items = db.execute(f"SELECT count(*), group_concat(item, ',') FROM ({text})", values).get  # noqa: S608
+    return count, f"[{items or ''}]".encode()
+
+
+def list_rows(db: Database, query: Query, kind: Kind) -> list[Row | str]:
+    """The same as rows; a subdirectory is a str."""
+    columns = "name, timestamp, measured_at, size, count, policy, item"
+    if query.delimiter:
+        found: Iterator[Any] = _walk(db, query, columns, str)
+    else:
+        found = db.execute(*bounds(query).select(columns, query.limit))
+    return [one if isinstance(one, str) else row_of(one, kind) for one in found]
+
+
+def row_of(values: tuple[Any, ...], kind: Kind) -> Row:
+    name, timestamp, measured_at, size, count, policy, item = values
+    content_type, etag = described(item, kind)
+    return Row(name, timestamp, size, content_type, etag, False, policy, count, measured_at)
+
+
+def _walk(db: Database, query: Query, columns: str, shown: Any) -> Iterator[tuple[Any, ...] | str]:
+    """Rows, and what `shown` makes of each subdirectory."""
+    left, here = query.limit, bounds(query)
+    while left > 0:
+        subdir, steps = "", 0
+        for row in db.execute(*here.select(columns, -1)):
+            name: str = row[0]
+            if subdir and name.startswith(subdir) and not (query.leaves and name == subdir):
+                steps += 1
+                if steps < STEPS:
+                    continue
+                here = here.past(subdir, query)
+                break
+            end = name.find(query.delimiter, len(query.prefix))
+            subdir, steps = "" if end < 0 else name[: end + len(query.delimiter)], 0
+            if not subdir or (query.leaves and name == subdir):
+                yield row
+            elif query.leaves or subdir == query.marker:
+                continue
+            else:
+                yield shown(subdir)
+            left -= 1
+            if not left:
+                return
+        else:
+            return

@@ -1,0 +1,254 @@
+"""The books of one disk: account and container databases, opened when asked for, a bounded number of them at a time.
+
+The verbs are those of node.BookNode without the device. Rows that arrive while a commit is on its way to the disk wait
+together for the next one: one transaction and one sync for all. Reads happen in the loop; they see what any process has
+committed. A database another process writes to is tried again until patience ends, without holding the loop. A damaged
+one is set aside and answered as unknown, so that replication brings a good one.
+"""
+
+import asyncio
+import functools
+import pathlib
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import apsw
+import structlog
+
+from maldon.kernel.errors import Unavailable
+from maldon.kernel.ids import new_id
+from maldon.objectstore.books import heading, listing
+from maldon.objectstore.books.database import FILE, Database, Moved, create, fsync
+from maldon.objectstore.books.item import Kind, kind_of
+from maldon.objectstore.books.rows import merge_rows
+from maldon.objectstore.books.settings import BookSettings
+from maldon.objectstore.node import Book, Listing, NoSpace, Query, Row
+from maldon.objectstore.path import Path, PathHash
+
+log = structlog.get_logger()
+T = TypeVar("T")
+Key = tuple[int, Path]
+DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+BROKEN = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, OSError)
+
+
+class Batch:
+    """Rows that are committed together, and what became of them."""
+
+    __slots__ = ("done", "error", "known", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.done, self.known = False, False
+        self.error: Exception | None = None
+
+
+class Turn:
+    """The writers of one book in this process: one at a time, those who come meanwhile fill the next batch."""
+
+    __slots__ = ("batch", "lock", "users")
+
+    def __init__(self) -> None:
+        self.lock, self.batch, self.users = asyncio.Lock(), Batch(), 0
+
+
+class Shelf:
+    """`root` is where the disk is mounted. `changed` are books of which somebody ought to be told, as far as known."""
+
+    def __init__(self, root: pathlib.Path, settings: BookSettings, hashed: PathHash) -> None:
+        self.root, self.settings, self.hashed = root, settings, hashed
+        self.changed: set[Key] = set()
+        self._open: OrderedDict[Key, Database] = OrderedDict()
+        self._turns: dict[Key, Turn] = {}
+
+    # The verbs
+
+    async def put_book(
+        self, partition: int, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
+    ) -> bool:
+        """Make it, or merge its headers ("" takes one away); whether it is new. Raises Conflict for another policy."""
+        key = (partition, path)
+        if not self._exists(key) and await self._create(key, timestamp, headers, policy):
+            return True
+        return bool(await self._write(key, lambda db: heading.put(db, timestamp, headers, policy)))
+
+    async def post_book(self, partition: int, path: Path, timestamp: int, headers: Mapping[str, str]) -> bool:
+        """Merge headers; False when there is no such book."""
+        return bool(await self._write((partition, path), lambda db: heading.post(db, timestamp, headers)))
+
+    async def delete_book(self, partition: int, path: Path, timestamp: int) -> Book | None:
+        """Mark it deleted; the book before. Raises Conflict when a container is not empty."""
+        return await self._write((partition, path), lambda db: heading.delete(db, timestamp))
+
+    async def head_book(self, partition: int, path: Path) -> Book | None:
+        """What it says of itself, deleted ones included; None when nothing is known."""
+        return await self._patiently((partition, path), heading.read_book)
+
+    async def list_book(self, partition: int, path: Path, query: Query) -> tuple[Book, list[Row | str]] | None:
+        """Its rows; a str stands for all names with that prefix up to the delimiter."""
+        kind = kind_of(path)
+        return await self._patiently(
+            (partition, path), lambda db: (heading.read_book(db), listing.list_rows(db, query, kind))
+        )
+
+    async def list_json(self, partition: int, path: Path, query: Query) -> Listing | None:
+        """The same as the API says it; cheaper by far."""
+        return await self._patiently(
+            (partition, path), lambda db: Listing(heading.read_book(db), *listing.list_json(db, query))
+        )
+
+    async def update_book(self, partition: int, path: Path, rows: Sequence[Row]) -> bool:
+        """Merge rows, newest wins; False when there is no such book here (an account is made on demand)."""
+        key = (partition, path)
+        turn = self._enter(key)
+        batch = turn.batch
+        batch.rows.extend(rows)
+        try:
+            async with turn.lock:
+                if not batch.done:
+                    turn.batch = Batch()  # those who come from now on wait for the next
+                    await self._commit_batch(key, batch)
+        finally:
+            self._leave(key, turn)
+        if batch.error is not None:
+            raise batch.error
+        return batch.known
+
+    # What they stand on
+
+    def folder(self, key: Key) -> pathlib.Path:
+        partition, path = key
+        return self.root / kind_of(path).value / str(partition) / self.hashed(path).hex()
+
+    def _exists(self, key: Key) -> bool:
+        return (self.folder(key) / FILE).exists()
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    async def _commit_batch(self, key: Key, batch: Batch) -> None:
+        """Whoever is cancelled in here leaves the batch undone: the next who waits for it repeats it."""
+        kind = kind_of(key[1])
+
+        def change(db: Database) -> int:
+            return merge_rows(db, batch.rows, kind)
+
+        try:
+            merged = await self._commit(key, change)
+            if merged is None and kind is Kind.ACCOUNT:
+                await self._create(key, max(row.timestamp for row in batch.rows), {}, None)
+                merged = await self._commit(key, change)
+            batch.known = merged is not None
+        except Exception as error:  # noqa: BLE001 - raised to everybody who waits for the batch
+            batch.error = error
+        batch.done = True
+
+    async def _write(self, key: Key, change: Callable[[Database], T]) -> T | None:
+        """Commit a change and have it on stable storage; None when there is no such book."""
+        turn = self._enter(key)
+        try:
+            async with turn.lock:
+                return await self._commit(key, change)
+        finally:
+            self._leave(key, turn)
+
+    async def _commit(self, key: Key, change: Callable[[Database], T]) -> T | None:
+        """The same, for the one whose turn it is."""
+        done = await self._patiently(key, lambda db: (db, db.transact(change)))
+        if done is None:
+            return None
+        db, result = done
+        self.changed.add(key)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, db.sync)
+        except BROKEN as error:
+            raise self._no_space(error) from error
+        return result
+
+    async def _patiently(self, key: Key, work: Callable[[Database], T]) -> T | None:
+        """Do it as soon as no other process is in the way; None when there is no such book."""
+        deadline = 0.0
+        while True:
+            try:
+                db = self._find(key)
+                return None if db is None else work(db)
+            except (apsw.BusyError, Moved):
+                now = time.monotonic()
+                deadline = deadline or now + self.settings.patience_s
+                if now > deadline:
+                    raise Unavailable("A database is busy; try again.", internal=str(self.folder(key))) from None
+            except DAMAGED as error:
+                self._set_aside(key, error)
+                return None
+            except BROKEN as error:
+                raise self._no_space(error) from error
+            await asyncio.sleep(random.uniform(0.001, 0.01))
+
+    async def _create(self, key: Key, timestamp: int, headers: Mapping[str, str], policy: int | None) -> bool:
+        """Whether it was not there before."""
+        fill = functools.partial(heading.first_heading, key[1], timestamp, headers, policy or 0)
+        try:
+            self.root.stat()  # never make the folder of a disk that is not mounted
+            made = await asyncio.to_thread(create, self.folder(key), fill)
+        except BROKEN as error:
+            raise self._no_space(error) from error
+        self.changed.add(key)
+        return made
+
+    def _enter(self, key: Key) -> Turn:
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = Turn()
+        turn.users += 1
+        return turn
+
+    def _leave(self, key: Key, turn: Turn) -> None:
+        turn.users -= 1
+        if not turn.users:
+            del self._turns[key]
+            self._make_room()
+
+    def _find(self, key: Key) -> Database | None:
+        """The open book, opened if need be; None when there is none. Raises Moved when it just went."""
+        db = self._open.get(key)
+        if db is not None:
+            try:
+                db.check()
+            except Moved:
+                self._open.pop(key).close()
+                raise
+            self._open.move_to_end(key)
+            return db
+        folder = self.folder(key)
+        if not (folder / FILE).exists():
+            self.root.stat()
+            return None
+        db = self._open[key] = Database(folder, self.settings.checkpoint_pages)
+        self._make_room()
+        return db
+
+    def _make_room(self) -> None:
+        excess = len(self._open) - self.settings.open_books
+        if excess > 0:
+            idle = [key for key in self._open if key not in self._turns]
+            for key in idle[:excess]:
+                self._open.pop(key).close()
+
+    def _set_aside(self, key: Key, error: Exception) -> None:
+        """Out of the way, kept for whoever wants to look."""
+        folder = self.folder(key)
+        aside = self.root / "quarantined" / kind_of(key[1]).value / f"{folder.name}-{new_id()}"
+        log.error("database is damaged, set aside", book=str(key[1]), aside=str(aside), error=str(error))
+        db = self._open.pop(key, None)
+        if db is not None:
+            db.close()
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(aside)
+        fsync(folder.parent)
+
+    def _no_space(self, error: Exception) -> NoSpace:
+        return NoSpace("The disk is full, broken or not mounted.", internal=f"{self.root}: {error}")
