@@ -66,7 +66,9 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """An object to be written. `etag` is what the client says the bytes are, "" when it says nothing."""
+    """An object to be written. `etag` is what the client says the bytes are, "" when it says nothing; `posted_at` is
+    given by a replicator that brings a version with the metadata of a later POST.
+    """
 
     timestamp: int
     headers: Mapping[str, str]
@@ -74,6 +76,7 @@ class Put:
     size: int | None = None
     fragment: int = WHOLE
     durable: bool = True
+    posted_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

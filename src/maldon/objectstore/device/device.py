@@ -1,0 +1,360 @@
+"""One disk's objects: the verbs of a storage node on it.
+
+    device.json   the disk is one of ours; without it nothing is written (an empty mount point is no disk)
+    segments/     the log: small objects, and what there is to say of large ones
+    large/        bodies of large objects
+    index.db      where the newest record of each object lies; built anew from the log when it is lost
+    quarantine/   bytes that were found damaged
+
+A write is answered when its record is synced and indexed. A read checks what it gives: damaged bytes are set aside and
+the object is not here any more, for the replicator to bring back. Processes that open one disk share it: each appends
+to segments of its own, all see each other's writes at once. What daemons ask of a disk is in `survey` and its
+neighbours.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path as FilePath
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from maldon.kernel.errors import BadRequest
+from maldon.objectstore.device import opening, quarantine
+from maldon.objectstore.device.commit import GroupCommit, Write
+from maldon.objectstore.device.debts import decode_owed, encode_owed
+from maldon.objectstore.device.index import Index, set_owed
+from maldon.objectstore.device.large import LargeBody, LargeFile, new_name, shelf
+from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry, newest
+from maldon.objectstore.device.reading import Moved, Segments
+from maldon.objectstore.device.record import Damaged, Head, Kind, Meta, encode_meta
+from maldon.objectstore.device.recover import entry_of
+from maldon.objectstore.device.settings import DeviceSettings
+from maldon.objectstore.device.space import Space
+from maldon.objectstore.node import WHOLE, Put, Reading, Record, Superseded, Teaching, WrongDigest
+from maldon.objectstore.path import Path, PathHash
+from maldon.objectstore.timestamp import stamp
+
+_TRIES = 3
+_HASH_IN_LOOP = 65_536  # bytes whose MD5 is cheaper than a change of threads
+_STAYS = {"content-type", "x-static-large-object"}  # of the headers that a POST does not name
+
+
+class Target(NamedTuple):
+    """What a write is about."""
+
+    policy: int
+    path: Path
+    hash: bytes
+    teach: Sequence[Teaching] = ()
+
+
+class Loaded(NamedTuple):
+    """A record as it was read; the body only of a small one that was asked for."""
+
+    entry: Entry
+    head: Head
+    meta: Meta
+    body: memoryview
+
+    @property
+    def record(self) -> Record:
+        record = self.meta.record
+        return record if record.durable or self.entry.pending else msgspec.structs.replace(record, durable=True)
+
+
+class Device:
+    """A disk. `open` it in the loop that uses it; the verbs raise NoSpace when the disk cannot take or give."""
+
+    index: Index
+    commits: GroupCommit
+
+    def __init__(self, root: FilePath, settings: DeviceSettings, hash_path: PathHash) -> None:
+        self.root, self.settings, self.hash_path = root, settings, hash_path
+
+    async def open(self) -> None:
+        """Take in what a crash left, and be ready. Raises NoSpace for a directory that is no disk of ours."""
+        self._opened = await asyncio.to_thread(opening.open_device, self.root)
+        self.index, folder = self._opened.index, self.root / opening.SEGMENTS
+        self.commits = GroupCommit(folder, self.index, self._opened.changes, self.settings.segment_bytes)
+        self._segments = Segments(folder, self.index)
+        self._space = Space(self.root, self.settings.reserve_percent)
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the disk."""
+        await self.commits.close()
+        self._segments.close()
+        self._opened.close()
+
+    # Writing
+
+    async def put(
+        self, policy: int, path: Path, put: Put, body: bytes | AsyncIterator[bytes], teach: Sequence[Teaching] = ()
+    ) -> Record:
+        """Write it. Raises Superseded, WrongDigest; a body that raises leaves nothing behind."""
+        target = Target(policy, path, self.hash_path(path), teach)
+        held = self.index.find(policy, target.hash)
+        _refuse_old(held, put)
+        self._space.take(put.size or 0)
+        if isinstance(body, bytes):
+            pieces, more = [body], None
+            large = len(body) > self.settings.small_bytes
+        else:
+            pieces, more = await self._beginning(body)
+            large = more is not None
+        if large:
+            name, record = await self._receive(target, put, pieces, more)
+            await self._write(Kind.LARGE, target, record, file=name)
+        else:
+            whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            record = _record(put, len(whole), await _md5(whole))
+            await self._write(Kind.SMALL, target, record, whole)
+        await self._drop_files(held)
+        return record
+
+    async def _beginning(self, body: AsyncIterator[bytes]) -> tuple[list[bytes], AsyncIterator[bytes] | None]:
+        """The pieces of a body; for a large one the first of them, and where the rest comes from."""
+        pieces, size = [], 0
+        async for piece in body:
+            pieces.append(piece)
+            size += len(piece)
+            if size > self.settings.small_bytes:
+                return pieces, body
+        return pieces, None
+
+    async def _receive(
+        self, target: Target, put: Put, pieces: list[bytes], more: AsyncIterator[bytes] | None
+    ) -> tuple[str, Record]:
+        """A large body, on stable storage under the name of its file."""
+        large = LargeFile(self.root / opening.LARGE)
+        try:
+            for piece in pieces:
+                await large.feed(piece)
+            pieces.clear()
+            if more is not None:
+                async for piece in more:
+                    if put.size is None:
+                        self._space.take(len(piece))
+                    await large.feed(piece)
+            etag = await large.finish()
+            record = _record(put, large.size, etag)
+            name = new_name(target.policy, target.hash, put.timestamp)
+            await large.publish(name)
+        finally:
+            await large.close()
+        return name, record
+
+    async def post(
+        self, policy: int, path: Path, timestamp: int, headers: Mapping[str, str], teach: Sequence[Teaching] = ()
+    ) -> Record | None:
+        """Replace what POST may replace of the metadata; the record before, None where there is none. Superseded.
+
+        The new record has the bytes of the old one again when they are small; a large body stays where it is.
+        """
+        target = Target(policy, path, self.hash_path(path), teach)
+        before = await self._load(target, body=True)
+        if before is None or before.record.deleted:
+            return None if before is None else before.record
+        if timestamp <= before.record.posted_at:
+            raise Superseded(before.record.posted_at)
+        same = [row for row in self.index.find(policy, target.hash) if row.timestamp == before.record.timestamp]
+        for row in same:  # the fragments of one version have one set of metadata
+            loaded = before if row == before.entry else await self._load(target, fragment=row.fragment, body=True)
+            if loaded is not None and not loaded.record.deleted:
+                await self._repost(target, loaded, timestamp, headers)
+        return before.record
+
+    async def _repost(self, target: Target, loaded: Loaded, timestamp: int, headers: Mapping[str, str]) -> None:
+        self._space.take(len(loaded.body))
+        record = msgspec.structs.replace(
+            loaded.record, headers=_posted(loaded.record.headers, headers), posted_at=timestamp
+        )
+        kind = Kind(loaded.head.kind)
+        await self._write(kind, target, record, bytes(loaded.body), file=loaded.meta.file)
+
+    async def delete(self, policy: int, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> Record | None:
+        """Leave a tombstone; the record before. Raises Superseded."""
+        target = Target(policy, path, self.hash_path(path), teach)
+        before = await self._load(target)
+        if before is not None and before.record.timestamp >= timestamp:
+            raise Superseded(before.record.timestamp)
+        held = self.index.find(policy, target.hash)
+        tombstone = Record(timestamp, 0, "", {}, timestamp, deleted=True)
+        await self._write(Kind.SMALL, target, tombstone)
+        await self._drop_files(held)
+        return None if before is None else before.record
+
+    async def commit(self, policy: int, path: Path, timestamp: int) -> bool:
+        """Make a fragment durable; whether there is one."""
+        target = Target(policy, path, self.hash_path(path))
+        held = self.index.find(policy, target.hash)
+        if any(row.timestamp == timestamp and not row.pending and not row.flags & DELETED for row in held):
+            return True
+        if all(row.pending != timestamp for row in held):
+            return False
+        await self._write(Kind.MARK, target, Record(timestamp, 0, "", {}, timestamp, fragment=MARK_SLOT))
+        await self._drop_files(held)
+        return True
+
+    async def forget(self, policy: int, path: Path, record: Record) -> None:
+        """Let go of a version that other disks have: no tombstone, and a newer version stays."""
+        target = Target(policy, path, self.hash_path(path))
+        held = self.index.find(policy, target.hash)
+        pending = 0 if record.durable else record.timestamp
+        for row in held:
+            if (row.fragment, row.pending) == (record.fragment, pending) and row.timestamp <= record.timestamp:
+                await self._forget_row(target, row)
+        await self._drop_files(held)
+
+    async def _forget_row(self, target: Target, row: Entry) -> None:
+        gone = Record(row.timestamp, 0, "", {}, row.posted, fragment=row.fragment, durable=not row.pending)
+        await self._write(Kind.FORGET, target, gone)
+
+    async def _write(self, kind: Kind, target: Target, record: Record, body: bytes = b"", *, file: str = "") -> None:
+        teach = list(target.teach)
+        meta = Meta(target.path, target.policy, record, teach, file)
+        raw = encode_meta(meta)
+        head = Head(kind, target.hash, stamp(), 0, len(raw), len(body), crc32(body))
+        entry = entry_of(0, 0, head, meta)
+        await self.commits.write(Write(head, entry, raw, body, target.path, teach))
+
+    async def _drop_files(self, replaced: Sequence[Entry]) -> None:
+        """Take away the large bodies of versions that are held no longer. One missed is swept away later."""
+        if not any(row.flags & LARGE for row in replaced):
+            return
+        still = self.index.find(replaced[0].policy, replaced[0].hash)
+        kept = {await self._file_of(row) for row in still}
+        for row in replaced:
+            if row not in still:
+                name = await self._file_of(row)
+                if name and name not in kept:
+                    await asyncio.to_thread(self.large_path(name).unlink, missing_ok=True)
+
+    async def _file_of(self, row: Entry) -> str:
+        if not row.flags & LARGE:
+            return ""
+        try:
+            return (await self._segments.load(row, body=False))[1].file
+        except (Moved, Damaged):
+            return ""
+
+    def large_path(self, name: str) -> FilePath:
+        """Where a large body lies."""
+        return self.root / opening.LARGE / shelf(name) / name
+
+    # Reading
+
+    async def read(
+        self, policy: int, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
+    ) -> Reading | None:
+        """The newest durable version (a tombstone too, with an empty body); None when nothing is known of it."""
+        target = Target(policy, path, self.hash_path(path))
+        loaded = await self._load(target, fragment=fragment, body=True)
+        if loaded is None:
+            return None
+        record = loaded.record
+        if not loaded.meta.file:
+            body = loaded.body if not start and stop is None else loaded.body[start:stop]
+            return Reading(record, bytes(body))
+        try:
+            file = await asyncio.to_thread(os.open, self.large_path(loaded.meta.file), os.O_RDONLY)
+        except FileNotFoundError:
+            return await self._read_again(target, loaded.entry, start, stop, fragment)
+        stop = record.size if stop is None else min(stop, record.size)
+
+        async def damaged() -> None:
+            await self.set_aside(loaded.entry)
+
+        return Reading(record, LargeBody(file, record.size, start, stop, damaged))
+
+    async def _read_again(
+        self, target: Target, gone: Entry, start: int, stop: int | None, fragment: int | None
+    ) -> Reading | None:
+        """Somebody replaced the version between our look and our open; or its file is lost."""
+        if gone in self.index.find(target.policy, target.hash):
+            await self.set_aside(gone)
+        return await self.read(target.policy, target.path, start, stop, fragment)
+
+    async def head(self, policy: int, path: Path) -> Record | None:
+        """The newest durable version without its bytes."""
+        loaded = await self._load(Target(policy, path, self.hash_path(path)))
+        return None if loaded is None else loaded.record
+
+    async def _load(self, target: Target, *, fragment: int | None = None, body: bool = False) -> Loaded | None:
+        """The newest durable record that is sound; damaged ones are set aside on the way."""
+        for _ in range(_TRIES):
+            row = newest(self.index.find(target.policy, target.hash), fragment)
+            if row is None:
+                return None
+            try:
+                return await self.load_entry(row, body=body)
+            except Moved:
+                continue
+            except Damaged:
+                await self.set_aside(row)
+        return None
+
+    async def load_entry(self, row: Entry, *, body: bool) -> Loaded:
+        """The record of a row, checked. Raises Moved, Damaged."""
+        loaded = Loaded(row, *await self._segments.load(row, body=body))
+        if body and crc32(loaded.body) != loaded.head.body_crc:
+            raise Damaged("the body is not what was written")
+        return loaded
+
+    async def set_aside(self, row: Entry) -> None:
+        """Damaged bytes: kept in the quarantine, and the object is not here any more."""
+        if row not in self.index.find(row.policy, row.hash):
+            return
+        name = self.index.segment_name(row.segment)
+        await asyncio.to_thread(quarantine.keep, self.root, row, name)
+        await self._forget_row(Target(row.policy, Path(""), row.hash), row)
+
+    # Debts
+
+    async def settle(self, policy: int, path: Path, version: int, told: Sequence[Teaching]) -> None:
+        """These replicas of the container have been told of a write of that timestamp (of the POST for a POST)."""
+        if self.commits.settle_young(path, version, told):
+            return
+        for row in self.index.find(policy, self.hash_path(path)):
+            if row.owed is not None and row.posted == version:
+                left = [teaching for teaching in decode_owed(row.owed) if teaching not in told]
+                owed = encode_owed(left) if left else None
+                await self.commits.change(partial(set_owed, entry=row, owed=owed))
+
+
+def _refuse_old(held: Sequence[Entry], put: Put) -> None:
+    version = (put.timestamp, put.posted_at or put.timestamp)
+    for row in held:
+        if row.flags & FORGOTTEN:
+            continue
+        if not row.pending and (row.timestamp, row.posted) >= version and row.fragment in {put.fragment, WHOLE}:
+            raise Superseded(row.timestamp)
+        if not row.pending and row.timestamp > put.timestamp:
+            raise Superseded(row.timestamp)
+        if row.fragment == put.fragment and row.pending == put.timestamp:
+            raise Superseded(row.timestamp)
+
+
+def _record(put: Put, size: int, etag: str) -> Record:
+    """Raises WrongDigest, BadRequest when the body is not what was announced."""
+    if put.size is not None and put.size != size:
+        raise BadRequest("The body is not as long as was announced.")
+    if put.etag and put.etag != etag:
+        raise WrongDigest("The bytes are not those that the etag was made of.")
+    posted_at = put.posted_at or put.timestamp
+    return Record(put.timestamp, size, etag, dict(put.headers), posted_at, fragment=put.fragment, durable=put.durable)
+
+
+def _posted(before: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+    stays = {n: v for n, v in before.items() if n in _STAYS or n.startswith("x-object-sysmeta-")}
+    return {**stays, **headers}
+
+
+async def _md5(body: bytes) -> str:
+    if len(body) <= _HASH_IN_LOOP:
+        return hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return await asyncio.to_thread(lambda: hashlib.md5(body, usedforsecurity=False).hexdigest())

@@ -1,0 +1,43 @@
+"""Disks for tests: made, opened, asked what they hold."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path as FilePath
+
+from maldon.objectstore.device.device import Device
+from maldon.objectstore.device.opening import format_device
+from maldon.objectstore.device.settings import DeviceSettings
+from maldon.objectstore.path import Path, PathHash
+
+SALT = PathHash(b"before", b"after")
+
+
+@contextlib.asynccontextmanager
+async def opened(root: FilePath, settings: DeviceSettings | None = None) -> AsyncIterator[Device]:
+    """The disk at `root`, made if need be."""
+    format_device(root)
+    device = Device(root, settings or DeviceSettings(reserve_percent=0), SALT)
+    await device.open()
+    try:
+        yield device
+    finally:
+        await device.close()
+
+
+def path(name: str) -> Path:
+    return Path("AUTH_test", "box", name)
+
+
+async def bytes_of(device: Device, name: str, start: int = 0, stop: int | None = None, policy: int = 0) -> bytes | None:
+    """What a GET would send; None for what is not there."""
+    reading = await device.read(policy, path(name), start, stop)
+    if reading is None or reading.record.deleted:
+        return None
+    if isinstance(reading.body, bytes):
+        return reading.body
+    return b"".join([bytes(piece) async for piece in reading.body])
+
+
+def files(root: FilePath, folder: str) -> list[FilePath]:
+    """What lies in one of its folders."""
+    return sorted(found for found in (root / folder).rglob("*") if found.is_file())
