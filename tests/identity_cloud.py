@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from maldon.identity.routes import SERVICE
-from maldon.identity.service import Bootstrap, IdentitySettings, Passwords, TokenKeys, TokenVerifier, bootstrap
+from maldon.identity.service import (
+    Bootstrap,
+    CredentialKeys,
+    IdentitySettings,
+    Passwords,
+    TokenKeys,
+    TokenVerifier,
+    bootstrap,
+)
 from tests.harness import Answer, Cloud, cloud
 
 ADMIN, DEMO_USER = "admin secret", "demo secret"
@@ -89,7 +97,7 @@ async def identity_cloud(
 ) -> AsyncIterator[Identity]:
     """Begun, and asked by its admin."""
     keys = TokenKeys(home / "fernet-keys", settings.active_keys)
-    kit = [settings, Passwords(settings)]
+    kit = [settings, Passwords(settings), CredentialKeys(home / "credential-keys")]
 
     def make_verifier(db, clock):
         return TokenVerifier(db, keys, clock, settings)

@@ -5,6 +5,8 @@ whole_cloud.py) stand in the bodies where they refer to something that exists.
 """
 
 import base64
+import hmac
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,7 +102,7 @@ class Case:
 
 def cases(t: Mapping[str, str]) -> dict[str, Case]:
     """One good body for every route that takes one, by the route's key."""
-    found = {**_identity_cases(t), **_image_cases(t), **_network_cases(t), **_compute_cases(t)}
+    found = {**_identity_cases(t), **_credential_cases(t), **_image_cases(t), **_network_cases(t), **_compute_cases(t)}
     refused = {"name": "x", "resources": {"VCPU": 1}}  # placement is not written by hand: 501, whatever is sent
     found |= {
         route.key: Case(refused)
@@ -156,6 +158,32 @@ def _identity_cases(t: Mapping[str, str]) -> dict[str, Case]:
         "POST /identity/v3/users/{user_id}/password": Case({"user": change}),
         "PUT /identity/v3/regions/{region_id}": Case({"region": {"description": "d"}}, things={"region_id": "r4"}),
     }
+
+
+def ec2_blob(access: str) -> str:
+    return json.dumps({"access": access, "secret": SECRET})
+
+
+def _credential_cases(t: Mapping[str, str]) -> dict[str, Case]:
+    own = {"user_id": t["users"], "project_id": t["projects"], "type": "ec2", "blob": ec2_blob("another")}
+    params = {"SignatureVersion": "2", "Timestamp": "2023-11-14T23:13:20"}
+    signed = _signature("POST\nec2.test\n/\nSignatureVersion=2&Timestamp=2023-11-14T23%3A13%3A20")
+    headers = {"Host": "ec2.test"}
+    place = {"host": "ec2.test", "verb": "POST", "path": "/", "headers": headers, "body_hash": "e3b0"}
+    text = "GET\n\n\nTue, 14 Nov 2023 23:13:20 +0000\n/bucket"
+    token = base64.b64encode(text.encode()).decode()
+    who = {"access": t["OS-EC2"]}
+    return {
+        "POST /identity/v3/credentials": Case({"credential": own}),
+        "PATCH /identity/v3/credentials/{credential_id}": Case({"credential": {"blob": ec2_blob(t["OS-EC2"])}}),
+        "POST /identity/v3/users/{user_id}/credentials/OS-EC2": Case({"tenant_id": t["projects"]}),
+        "POST /identity/v3/ec2tokens": Case({"credentials": {**who, "signature": signed, "params": params, **place}}),
+        "POST /identity/v3/s3tokens": Case({"credentials": {**who, "signature": _signature(text), "token": token}}),
+    }
+
+
+def _signature(text: str) -> str:
+    return base64.b64encode(hmac.digest(SECRET.encode(), text.encode(), "sha1")).decode()
 
 
 def _image_cases(t: Mapping[str, str]) -> dict[str, Case]:

@@ -50,7 +50,7 @@ def _scoped(token: Token, scope: Scope) -> Token:
 def _methods(auth: Auth) -> set[str]:
     proof = auth.identity
     for name in proof.methods:
-        if name not in METHODS:
+        if name not in type(proof).__struct_fields__ or name not in METHODS:
             raise Unauthorized("Attempted to authenticate with an unsupported method.")
         if getattr(proof, name) is None:
             raise BadRequest(f"Expecting to find {name} in identity.")

@@ -1,7 +1,6 @@
 """The identity API as a table: path, method, handler, rule."""
 
-from collections.abc import Mapping
-
+from maldon.identity import routes_credential
 from maldon.identity.api import (
     discovery,
     domain,
@@ -21,28 +20,18 @@ from maldon.identity.api import (
 )
 from maldon.identity.models import limit as _limit  # noqa: F401 - declares its tables
 from maldon.identity.policies import catalog as catalog_rules
+from maldon.identity.policies import credential as credential_rules
 from maldon.identity.policies import group as group_rules
 from maldon.identity.policies import project as project_rules
 from maldon.identity.policies import role as role_rules
 from maldon.identity.policies import token as token_rules
 from maldon.identity.policies import user as user_rules
+from maldon.identity.route_shapes import Methods, kept
 from maldon.web.dialects import IDENTITY
-from maldon.web.service import PUBLIC, Handler, Routes, Service
-
-_Methods = Mapping[str, tuple[Handler, str]]
+from maldon.web.service import PUBLIC, Routes, Service
 
 
-def _kept(noun: str, handlers: tuple[Handler, Handler, Handler]) -> _Methods:
-    """One thing that can be shown, changed and deleted."""
-    show, update, remove = handlers
-    return {
-        "GET": (show, f"identity:get_{noun}"),
-        "PATCH": (update, f"identity:update_{noun}"),
-        "DELETE": (remove, f"identity:delete_{noun}"),
-    }
-
-
-def _given(suffix: str = "") -> _Methods:
+def _given(suffix: str = "") -> Methods:
     """One role given to somebody somewhere."""
     return {
         "GET": (grant.check, f"identity:check_{suffix or 'grant'}"),
@@ -57,7 +46,7 @@ _ON_PROJECT, _ON_DOMAIN, _ON_SYSTEM = "/v3/projects/{project_id}", "/v3/domains/
 _PROJECT_BELOW, _DOMAIN_BELOW = (path.replace("/v3/", "/v3/OS-INHERIT/") for path in (_ON_PROJECT, _ON_DOMAIN))
 _TO_USER, _TO_GROUP = "/users/{user_id}/roles", "/groups/{group_id}/roles"
 
-_ROUTES: dict[str, _Methods] = {
+_ROUTES: dict[str, Methods] = {
     "/": {"GET": (discovery.versions, PUBLIC)},
     "/v3": {"GET": (discovery.version, PUBLIC)},
     "/v3/auth/tokens": {
@@ -74,12 +63,12 @@ _ROUTES: dict[str, _Methods] = {
         "GET": (domain.index, "identity:list_domains"),
         "POST": (domain.create, "identity:create_domain"),
     },
-    "/v3/domains/{domain_id}": _kept("domain", (domain.show, domain.update, domain.remove)),
+    "/v3/domains/{domain_id}": kept("domain", (domain.show, domain.update, domain.remove)),
     "/v3/projects": {
         "GET": (project.index, "identity:list_projects"),
         "POST": (project.create, "identity:create_project"),
     },
-    "/v3/projects/{project_id}": _kept("project", (project.show, project.update, project.remove)),
+    "/v3/projects/{project_id}": kept("project", (project.show, project.update, project.remove)),
     "/v3/projects/{project_id}/tags": {
         "GET": (project_tag.index, "identity:list_project_tags"),
         "PUT": (project_tag.replace, "identity:update_project_tags"),
@@ -91,12 +80,12 @@ _ROUTES: dict[str, _Methods] = {
         "DELETE": (project_tag.remove, "identity:delete_project_tag"),
     },
     "/v3/users": {"GET": (user.index, "identity:list_users"), "POST": (user.create, "identity:create_user")},
-    "/v3/users/{user_id}": _kept("user", (user.show, user.update, user.remove)),
+    "/v3/users/{user_id}": kept("user", (user.show, user.update, user.remove)),
     "/v3/users/{user_id}/password": {"POST": (user_password.change, PUBLIC)},
     "/v3/users/{user_id}/groups": {"GET": (user.groups, "identity:list_groups_for_user")},
     "/v3/users/{user_id}/projects": {"GET": (project.of_user, "identity:list_user_projects")},
     "/v3/groups": {"GET": (group.index, "identity:list_groups"), "POST": (group.create, "identity:create_group")},
-    "/v3/groups/{group_id}": _kept("group", (group.show, group.update, group.remove)),
+    "/v3/groups/{group_id}": kept("group", (group.show, group.update, group.remove)),
     "/v3/groups/{group_id}/users": {"GET": (group.users, "identity:list_users_in_group")},
     "/v3/groups/{group_id}/users/{user_id}": {
         "GET": (group.check, "identity:check_user_in_group"),
@@ -104,7 +93,7 @@ _ROUTES: dict[str, _Methods] = {
         "DELETE": (group.take, "identity:remove_user_from_group"),
     },
     "/v3/roles": {"GET": (role.index, "identity:list_roles"), "POST": (role.create, "identity:create_role")},
-    "/v3/roles/{role_id}": _kept("role", (role.show, role.update, role.remove)),
+    "/v3/roles/{role_id}": kept("role", (role.show, role.update, role.remove)),
     "/v3/roles/{role_id}/implies": {"GET": (implied_role.index, "identity:list_implied_roles")},
     "/v3/roles/{role_id}/implies/{implied_role_id}": {
         "GET": (implied_role.show, "identity:get_implied_role"),
@@ -136,17 +125,18 @@ _ROUTES: dict[str, _Methods] = {
         "GET": (service.index, "identity:list_services"),
         "POST": (service.create, "identity:create_service"),
     },
-    "/v3/services/{service_id}": _kept("service", (service.show, service.update, service.remove)),
+    "/v3/services/{service_id}": kept("service", (service.show, service.update, service.remove)),
     "/v3/endpoints": {
         "GET": (endpoint.index, "identity:list_endpoints"),
         "POST": (endpoint.create, "identity:create_endpoint"),
     },
-    "/v3/endpoints/{endpoint_id}": _kept("endpoint", (endpoint.show, endpoint.update, endpoint.remove)),
+    "/v3/endpoints/{endpoint_id}": kept("endpoint", (endpoint.show, endpoint.update, endpoint.remove)),
     "/v3/regions": {"GET": (region.index, "identity:list_regions"), "POST": (region.create, "identity:create_region")},
     "/v3/regions/{region_id}": {
-        **_kept("region", (region.show, region.update, region.remove)),
+        **kept("region", (region.show, region.update, region.remove)),
         "PUT": (region.create, "identity:create_region"),
     },
+    **routes_credential.ROUTES,
 }
 
 # Whatever can be read can be asked for its headers alone.
@@ -166,6 +156,7 @@ SERVICE = Service(
         *group_rules.RULES,
         *role_rules.RULES,
         *catalog_rules.RULES,
+        *credential_rules.RULES,
     ),
     IDENTITY,
 )

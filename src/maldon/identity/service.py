@@ -6,14 +6,15 @@ A process with this API, or with any API that takes tokens, makes
     keys = TokenKeys(home / "fernet-keys", settings.active_keys)
     verifier = TokenVerifier(db, keys, clock, settings)
     passwords = Passwords(settings)
+    secrets = CredentialKeys(home / "credential-keys")
 
-gives `verifier` to its services as their verifier, and puts `settings`, `verifier` and `passwords` into the kit of the
-Ops of this room: handlers take them by `op.use(IdentitySettings)`, `op.use(TokenVerifier)`, `op.use(Passwords)`. A
-process that only checks tokens needs the verifier alone. `bootstrap(op, Bootstrap(...))` is called at every start,
-after the migrations.
+gives `verifier` to its services as their verifier, and puts `settings`, `verifier`, `passwords` and `secrets` into the
+kit of the Ops of this room: handlers take them by `op.use(IdentitySettings)` and the like. A process that only checks
+tokens needs the verifier alone. `bootstrap(op, Bootstrap(...))` is called at every start, after the migrations.
 """
 
 from maldon.identity.bootstrap import NODE, Bootstrap, bootstrap, project_id
+from maldon.identity.credential_keys import CredentialKeys, rotate_credential_keys
 from maldon.identity.keys import TokenKeys
 from maldon.identity.passwords import Passwords
 from maldon.identity.settings import IdentitySettings
@@ -22,10 +23,12 @@ from maldon.identity.verifier import TokenVerifier
 __all__ = [
     "NODE",
     "Bootstrap",
+    "CredentialKeys",
     "IdentitySettings",
     "Passwords",
     "TokenKeys",
     "TokenVerifier",
     "bootstrap",
     "project_id",
+    "rotate_credential_keys",
 ]

@@ -14,7 +14,7 @@ from maldon.identity.keys import TokenKeys
 
 ScopeKind = Literal["unscoped", "project", "domain", "system"]
 _KINDS: tuple[ScopeKind, ...] = ("unscoped", "project", "domain", "system")
-METHODS = ("password", "token")
+METHODS = ("password", "token", "ec2credential")
 _FORM = 1
 
 

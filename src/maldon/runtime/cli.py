@@ -8,6 +8,7 @@ import click
 
 from maldon import __version__
 from maldon.runtime.home import Home, Trouble
+from maldon.runtime.identity_cli import identity
 from maldon.runtime.options import HOME
 from maldon.runtime.ring_cli import ring
 
@@ -106,21 +107,7 @@ def doctor(home: Path) -> None:
     sys.exit(1 if findings else 0)
 
 
-@main.group()
-def identity() -> None:
-    """Care for the identity service."""
-
-
-@identity.command("rotate-keys")
-@HOME
-def rotate_keys(home: Path) -> None:
-    """Make a new token key; tokens made with the ones before stay valid."""
-    from maldon.identity.service import TokenKeys
-
-    TokenKeys(Home(home) / "fernet-keys").rotate()
-    click.echo("rotated")
-
-
+main.add_command(identity)
 main.add_command(ring)
 
 

@@ -3,7 +3,7 @@
     maldon.toml  settings (optional)      policy.yaml  rules that differ from the defaults (optional)
     maldon.db    the books                secrets.json random passwords, 0600
     clouds.yaml  for the stock clients, 0600           run.json  who runs it now
-    fernet-keys/ images/ nodes/<host>/    maldon.log   the log of a detached cloud
+    fernet-keys/ credential-keys/ images/ nodes/<host>/    maldon.log   the log of a detached cloud
 
 One process at a time runs a home's cloud: it holds the file `lock`.
 """

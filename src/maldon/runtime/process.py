@@ -128,6 +128,7 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             compute.WiringBoard(),
             verifier,
             identity.Passwords(settings.identity),
+            identity.CredentialKeys(home / "credential-keys"),
             settings.identity,
             settings.image,
             settings.network,

@@ -1,0 +1,82 @@
+"""The keys that secrets are sealed with before they are written to the database.
+
+They work as those of tokens do, with one difference: what is sealed stays for years. So a rotation first brings every
+secret under the key of the last one, then makes the new key the primary, then brings every secret under that. Only
+keys that no secret needs any more are dropped. A rotation that died half-way is finished by the next one.
+"""
+
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import Column, select, update
+
+from maldon.identity.keys import TokenKeys
+from maldon.identity.models.credential import credential
+from maldon.kernel.errors import Unavailable
+from maldon.kernel.op import Database, Op
+
+_PAGE = 500
+PLACES: tuple[Column[str], ...] = (credential.c.sealed,)
+
+
+class CredentialKeys(TokenKeys):
+    """The keys in `directory`: the staged one, the primary, the primary before it."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, active=3)
+
+    def hide(self, text: str) -> str:
+        """The text as it is stored."""
+        return self.seal(text.encode())
+
+    def reveal(self, sealed: str) -> str | None:
+        """The text again; None when the key it was sealed with is gone."""
+        content = self.open(sealed)
+        return None if content is None else content.decode()
+
+    def need(self, sealed: str, what: str) -> str:
+        """The text again. Raises Unavailable naming what it was when its key is gone."""
+        text = self.reveal(sealed)
+        if text is None:
+            raise Unavailable(
+                f"The {what} was sealed with a key that this cloud has no more. Delete it and make another."
+            )
+        return text
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether it is sealed with the primary."""
+        try:
+            self._primary().decrypt(sealed + "=" * (-len(sealed) % 4))
+        except (InvalidToken, ValueError):
+            return False
+        return True
+
+    def _primary(self) -> Fernet:
+        return Fernet((self._directory / str(max(self._numbers()))).read_bytes())
+
+
+async def rotate_credential_keys(op: Op) -> int:
+    """Make a new primary and bring every secret under it; how many were moved."""
+    keys = op.use(CredentialKeys)
+    for place in PLACES:
+        await _bring(op.db, keys, place)
+    keys.rotate()
+    return sum([await _bring(op.db, keys, place) for place in PLACES])
+
+
+async def _bring(db: Database, keys: CredentialKeys, column: Column[str]) -> int:
+    """Seal anew what is under an older key. What nobody can open is left as it is."""
+    table, moved, last = column.table, 0, ""
+    while True:
+        page = select(table.c.id, column.label("sealed")).where(table.c.id > last).order_by(table.c.id).limit(_PAGE)
+        async with db.read() as session:
+            rows = await session.all(page)
+        old = [row for row in rows if row.sealed is not None and not keys.is_current(row.sealed)]
+        fresh = [(row, text) for row in old if (text := keys.reveal(row.sealed)) is not None]
+        async with db.begin() as session:
+            for row, text in fresh:
+                mine = update(table).where(table.c.id == row.id, column == row.sealed)  # not over a newer secret
+                moved += await session.run(mine.values({column.name: keys.hide(text)}))
+        if len(rows) < _PAGE:
+            return moved
+        last = rows[-1].id

@@ -1,0 +1,45 @@
+"""From a request that was signed with an EC2 credential to a token: what EC2 and S3 services ask on a user's behalf.
+
+The token is for the credential's project. Whether the credential exists or its signature is wrong is not told, and
+takes the same time. Who may ask is guarded by the routes' rules: a signed request seen on its way would otherwise be
+as good as a login.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from maldon.identity.credential_keys import CredentialKeys
+from maldon.identity.meaning import REFUSED
+from maldon.identity.settings import IdentitySettings
+from maldon.identity.token import Scope, Token, new_audit_id
+from maldon.identity.verbs import credential as credentials
+from maldon.identity.verifier import TokenVerifier, Verified
+from maldon.kernel.clock import SECOND
+from maldon.kernel.errors import Unauthorized
+from maldon.kernel.op import Op
+
+_NOBODYS = "0" * 32
+
+
+async def login_signed(op: Op, access: str, is_right: Callable[[str], bool]) -> tuple[str, Verified]:
+    """A token for whoever's secret `is_right` accepts. Raises Unauthorized, never saying why."""
+    async with op.db.read() as session:
+        row = await credentials.by_access(session, access)
+    held = _opened(op, row)
+    right = is_right(held.get("secret", _NOBODYS))
+    if row is None or not held or not right:
+        raise Unauthorized(REFUSED, internal=f"no credential {access[:40]} has signed this")
+    return await op.use(TokenVerifier).issue(_token(op, row))
+
+
+def _opened(op: Op, row: Any) -> dict[str, Any]:
+    blob = op.use(CredentialKeys).reveal(row.sealed) if row is not None else None
+    return {} if blob is None else msgspec.json.decode(blob, type=dict[str, Any])
+
+
+def _token(op: Op, row: Any) -> Token:
+    now, lifetime = op.clock.now(), op.use(IdentitySettings).token_lifetime_s * SECOND
+    scope = Scope("project", row.project_id)
+    return Token(row.user_id, ("ec2credential",), scope, now, now + lifetime, (new_audit_id(),))
