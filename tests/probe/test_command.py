@@ -124,3 +124,17 @@ def test_without_privileges_only_a_simulation_starts(tmp_path):
     assert done.returncode == 1
     [sentence] = done.stderr.strip().splitlines()
     assert "--simulate" in sentence
+
+
+def test_credential_keys_rotate_while_the_cloud_runs(cloud):
+    made = cloud.openstack("ec2", "credentials", "create", "-f", "json")
+    assert "1 secrets sealed anew" in cloud.maldon("identity", "rotate-credential-keys").stdout
+    shown = cloud.openstack("ec2", "credentials", "show", made["access"], "-f", "json")
+    assert shown["secret"] == made["secret"]
+
+
+def test_credential_keys_rotate_in_a_cloud_only(tmp_path):
+    assert (
+        refused("identity", "rotate-credential-keys", "--home", str(tmp_path))
+        == f"maldon: There is no cloud in {tmp_path}."
+    )
