@@ -5,7 +5,7 @@ a summary, and with --grow adds those that passed to the list of ids that must:
 
     python -m tests.compat.tempest 'tempest\.api\.network' [--grow] [--workers 2] [--keep DIR]
 
-`--home DIR` uses the cloud that runs there instead of starting one.
+`--home DIR` uses the cloud that runs there instead of starting one; it needs the SETTINGS that tempest.conf tells of.
 """
 
 import argparse
@@ -27,6 +27,12 @@ from tests.clouds import CLIENTS, RunningCloud, running_cloud
 HERE = Path(__file__).parent
 PASSING = HERE / "tempest-passing.txt"
 SECONDS_A_TEST = 180
+SETTINGS = """
+[identity]
+lockout_attempts = 4
+lockout_s = 5
+password_unique_last = 2
+"""
 STESTR = """[DEFAULT]
 test_path = {tempest}/test_discover
 top_dir = {site}
@@ -116,7 +122,7 @@ def tempest(*, home: Path | None = None, folder: Path | None = None, workers: in
     """Tempest ready to run against a cloud of its own, or the simulated one that runs in `home`."""
     with contextlib.ExitStack() as stack:
         if home is None:
-            cloud = stack.enter_context(running_cloud(simulate=True, hosts=2))
+            cloud = stack.enter_context(running_cloud(simulate=True, hosts=2, settings=SETTINGS))
         else:
             cloud = RunningCloud(home, 0, simulate=True)
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maldon-tempest-")))

@@ -1,27 +1,11 @@
 """The identity API as a table: path, method, handler, rule."""
 
-from maldon.identity import routes_credential
-from maldon.identity.api import (
-    discovery,
-    domain,
-    endpoint,
-    grant,
-    group,
-    implied_role,
-    project,
-    project_tag,
-    region,
-    role,
-    role_assignment,
-    service,
-    token,
-    user,
-    user_password,
-)
-from maldon.identity.models import limit as _limit  # noqa: F401 - declares its tables
+from maldon.identity import routes_credential, routes_people, routes_places
+from maldon.identity.api import discovery, endpoint, region, service, token
 from maldon.identity.policies import catalog as catalog_rules
 from maldon.identity.policies import credential as credential_rules
 from maldon.identity.policies import group as group_rules
+from maldon.identity.policies import limit as limit_rules
 from maldon.identity.policies import project as project_rules
 from maldon.identity.policies import role as role_rules
 from maldon.identity.policies import token as token_rules
@@ -29,22 +13,6 @@ from maldon.identity.policies import user as user_rules
 from maldon.identity.route_shapes import Methods, kept
 from maldon.web.dialects import IDENTITY
 from maldon.web.service import PUBLIC, Routes, Service
-
-
-def _given(suffix: str = "") -> Methods:
-    """One role given to somebody somewhere."""
-    return {
-        "GET": (grant.check, f"identity:check_{suffix or 'grant'}"),
-        "PUT": (grant.put, f"identity:create_{suffix or 'grant'}"),
-        "DELETE": (grant.remove, f"identity:revoke_{suffix or 'grant'}"),
-    }
-
-
-_GRANTS = {"GET": (grant.index, "identity:list_grants")}
-_BELOW = "/inherited_to_projects"
-_ON_PROJECT, _ON_DOMAIN, _ON_SYSTEM = "/v3/projects/{project_id}", "/v3/domains/{domain_id}", "/v3/system"
-_PROJECT_BELOW, _DOMAIN_BELOW = (path.replace("/v3/", "/v3/OS-INHERIT/") for path in (_ON_PROJECT, _ON_DOMAIN))
-_TO_USER, _TO_GROUP = "/users/{user_id}/roles", "/groups/{group_id}/roles"
 
 _ROUTES: dict[str, Methods] = {
     "/": {"GET": (discovery.versions, PUBLIC)},
@@ -136,6 +104,8 @@ _ROUTES: dict[str, Methods] = {
         **kept("region", (region.show, region.update, region.remove)),
         "PUT": (region.create, "identity:create_region"),
     },
+    **routes_places.ROUTES,
+    **routes_people.ROUTES,
     **routes_credential.ROUTES,
 }
 
@@ -152,6 +122,7 @@ SERVICE = Service(
     (
         *token_rules.RULES,
         *project_rules.RULES,
+        *limit_rules.RULES,
         *user_rules.RULES,
         *group_rules.RULES,
         *role_rules.RULES,

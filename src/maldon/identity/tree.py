@@ -14,7 +14,6 @@ from maldon.identity.rows import found
 from maldon.kernel.op import Op, Session
 
 DEFAULT_DOMAIN = "default"
-DEEPEST = 5
 _HELD = select(assignment.c.target_kind, assignment.c.target_id, assignment.c.inherited).where(HELD_BY_USER).distinct()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select
 
-from maldon.identity import lists, rows, tree
+from maldon.identity import limit_tree, lists, rows, tree
 from maldon.identity.api.domain import changed, new_domain, remove_domain
 from maldon.identity.models.project import project, project_tag
 from maldon.identity.models.user import user
@@ -132,7 +132,7 @@ async def create(request: Request, op: Op) -> Reply:
             domain_id = (parent.domain_id or parent.id) if parent is not None else domain_id
         op.may("identity:create_project", {"target.project.domain_id": domain_id})
         id_ = new_hex_id()
-        values = await _place(session, id_, wanted, domain_id)
+        values = await _place(op, session, id_, wanted, domain_id)
         values |= {"options": options(wanted.options), "extra": extra or None}
         row = await rows.add(session, project, "project", values | given(wanted, "description", "enabled"))
         await put_tags(session, id_, wanted.tags)
@@ -140,7 +140,7 @@ async def create(request: Request, op: Op) -> Reply:
     return json({"project": shown}, 201)
 
 
-async def _place(session: Session, id_: str, wanted: CreateProject, domain_id: str | None) -> dict[str, Any]:
+async def _place(op: Op, session: Session, id_: str, wanted: CreateProject, domain_id: str | None) -> dict[str, Any]:
     """A row at its place in the tree: a domain at the root, a project below its parent or its domain."""
     if wanted.is_domain:
         if domain_id is not None or wanted.parent_id is not None:
@@ -154,8 +154,9 @@ async def _place(session: Session, id_: str, wanted: CreateProject, domain_id: s
     if (parent.domain_id or parent.id) != domain.id:
         raise BadRequest("The parent project is in another domain.")
     higher = [parent, *await tree.above(session, parent)]
-    if len(higher) > tree.DEEPEST:
-        raise Forbidden(f"Projects may lie {tree.DEEPEST} deep and no deeper.")
+    deepest = limit_tree.deepest(op)
+    if len(higher) > deepest:
+        raise Forbidden(f"Projects may lie {deepest} deep in this cloud and no deeper.")
     if not all(row.enabled for row in higher):
         raise BadRequest("Cannot create a project below one that is disabled.")
     return new_project(id_, wanted.name, domain.id) | {"parent_id": parent.id}
