@@ -149,11 +149,30 @@ def _identity_cases(t: Mapping[str, str]) -> dict[str, Case]:
         "endpoint": {"interface": "admin", "url": "http://c.test", "enabled": True},
         "region": {"description": "e"},
     }
+    registered = {
+        "service_id": t["services"],
+        "region_id": t["regions"],
+        "resource_name": "r",
+        "default_limit": 5,
+        "description": "d",
+    }
+    limit = {
+        "service_id": t["services"],
+        "resource_name": "things",
+        "resource_limit": 5,
+        "description": "d",
+        "domain_id": t["domains"],
+    }
     change = {"password": f"{SECRET}-new", "original_password": f"{SECRET}-user"}
     return {
         "POST /identity/v3/auth/tokens": Case({"auth": auth}),
         **{f"POST /identity/v3/{one}s": Case({one: body}) for one, body in made.items()},
         **{f"PATCH /identity/v3/{one}s/{{{one}_id}}": Case({one: body}) for one, body in changed.items()},
+        "POST /identity/v3/registered_limits": Case({"registered_limits": [registered]}),
+        "PATCH /identity/v3/registered_limits/{registered_limit_id}": Case({"registered_limit": {"default_limit": 7}}),
+        "POST /identity/v3/limits": Case({"limits": [limit]}),
+        "PATCH /identity/v3/limits/{limit_id}": Case({"limit": {"resource_limit": 7, "description": "e"}}),
+        "PATCH /identity/v3/projects/{project_id}/cascade": Case({"project": {"enabled": False}}),
         "PUT /identity/v3/projects/{project_id}/tags": Case({"tags": ["a-tag", "b"]}),
         "POST /identity/v3/users/{user_id}/password": Case({"user": change}),
         "PUT /identity/v3/regions/{region_id}": Case({"region": {"description": "d"}}, things={"region_id": "r4"}),

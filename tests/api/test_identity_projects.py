@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.identity_cloud import DEMO_USER, identity_cloud
+from tests.identity_cloud import ADMIN, DEMO_USER, identity_cloud
 
 NOBODY = "0" * 32
 
@@ -66,6 +66,39 @@ async def test_projects_form_a_tree(keystone):
         assert (await keystone("PATCH", f"/projects/{id_}", {"project": {"enabled": False}})).status == 200
     assert (await keystone("PATCH", f"/projects/{low['id']}", {"project": {"enabled": True}})).status == 403
     assert (await keystone("POST", "/projects", {"project": {"name": "x", "parent_id": mid["id"]}})).status == 400
+
+
+async def test_a_whole_tree_is_disabled_enabled_and_deleted(keystone):
+    top = await keystone.make("project", name="top")
+    mid = await keystone.make("project", name="mid", parent_id=top["id"])
+    low = await keystone.make("project", name="low", parent_id=mid["id"], options={"immutable": True})
+    role_id, user_id = await keystone.id_of("role", "member"), await keystone.id_of("user", "admin")
+    assert (await keystone("PUT", f"/projects/{low['id']}/users/{user_id}/roles/{role_id}")).status == 204
+    own = await keystone.logged_in("admin", ADMIN, {"project": {"id": low["id"]}})
+    path = f"/projects/{top['id']}/cascade"
+    off, on = ({"project": {"enabled": enabled}} for enabled in (False, True))
+
+    async def enabled():
+        return [(await keystone.show("project", one["id"]))["enabled"] for one in (top, mid, low)]
+
+    assert (await keystone("PATCH", path, off)).status == 403
+    await keystone("PATCH", f"/projects/{low['id']}", {"project": {"options": {"immutable": None}}})
+    keystone.cloud.clock.advance(1)
+    assert (await keystone("DELETE", path)).status == 403
+    assert (await keystone("PATCH", path, off)).json["project"] == {**top, "enabled": False}
+    assert await enabled() == [False, False, False]
+    assert (await own("GET", "/auth/catalog")).status == 401
+    assert (await keystone("PATCH", f"/projects/{mid['id']}/cascade", on)).status == 403
+    assert (await keystone("PATCH", path, on)).status == 200
+    assert await enabled() == [True, True, True]
+    assert (await own("GET", "/auth/catalog")).status == 401
+    for body in ({"project": {"enabled": False, "name": "x"}}, {"project": {}}):
+        assert (await keystone("PATCH", path, body)).status == 400
+    assert (await keystone("PATCH", "/projects/default/cascade", off)).status == 403
+    assert (await keystone("PATCH", path, off)).status == 200
+    assert (await keystone("DELETE", path)).status == 204
+    assert await names(keystone, "") == ["admin", "demo", "service"]
+    assert (await keystone("GET", f"/role_assignments?scope.project.id={low['id']}")).json["role_assignments"] == []
 
 
 async def test_the_tree_is_five_deep(keystone):

@@ -190,6 +190,12 @@ async def _identity_things(w: Whole) -> None:
         w.things[f"{one}s"] = (await w.make("admin", f"/identity/v3/{one}s", {one: body}))["id"]
     endpoint = {"service_id": w.things["services"], "interface": "public", "url": "http://a.test"}
     w.things["endpoints"] = (await w.make("admin", "/identity/v3/endpoints", {"endpoint": endpoint}))["id"]
+    registered = {"service_id": w.things["services"], "resource_name": "things", "default_limit": 9}
+    own = {"service_id": w.things["services"], "resource_name": "things", "resource_limit": 5}
+    for plural, body in (("registered_limits", registered), ("limits", {**own, "project_id": w.things["demo"]})):
+        made = await w.ask("admin", "POST", f"/identity/v3/{plural}", {plural: [body]})
+        assert made.status == 201, made.body
+        w.things[plural] = made.json[plural][0]["id"]
     w.things["implies"] = (await w.make("admin", "/identity/v3/roles", {"role": {"name": "implied"}}))["id"]
     w.things["tags"] = "a-tag"
     t = w.things

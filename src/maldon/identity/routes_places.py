@@ -1,6 +1,6 @@
 """Domains, projects and their tags, limits: path, method, handler, rule."""
 
-from maldon.identity.api import domain, limit, project, project_tag, registered_limit
+from maldon.identity.api import domain, limit, project, project_cascade, project_tag, registered_limit
 from maldon.identity.route_shapes import Methods, kept
 
 ROUTES: dict[str, Methods] = {
@@ -14,6 +14,10 @@ ROUTES: dict[str, Methods] = {
         "POST": (project.create, "identity:create_project"),
     },
     "/v3/projects/{project_id}": kept("project", (project.show, project.update, project.remove)),
+    "/v3/projects/{project_id}/cascade": {
+        "PATCH": (project_cascade.update, "identity:update_project"),
+        "DELETE": (project_cascade.remove, "identity:delete_project"),
+    },
     "/v3/projects/{project_id}/tags": {
         "GET": (project_tag.index, "identity:list_project_tags"),
         "PUT": (project_tag.replace, "identity:update_project_tags"),

@@ -69,8 +69,9 @@ async def tags_of(session: Session, ids: list[str]) -> dict[str, list[str]]:
     return tags
 
 
-async def _shown(session: Session, request: Request, row: Any) -> dict[str, Any]:
-    return view(row, lists.api_base(request), (await tags_of(session, [row.id])).get(row.id, []))
+async def shown(session: Session, base: str, row: Any) -> dict[str, Any]:
+    """One project with its tags."""
+    return view(row, base, (await tags_of(session, [row.id])).get(row.id, []))
 
 
 async def of_user(request: Request, op: Op) -> Reply:
@@ -91,17 +92,17 @@ def target(row: Any) -> dict[str, Any]:
 async def show(request: Request, op: Op) -> Reply:
     async with op.db.read() as session:
         row = await guarded(session, op, request, "identity:get_project")
-        shown = await _shown(session, request, row)
         base = lists.api_base(request)
+        body = await shown(session, base, row)
         if lists.flag(request, "parents_as_list"):
-            shown["parents"] = [{"project": view(r, base, [])} for r in await tree.above(session, row)]
+            body["parents"] = [{"project": view(r, base, [])} for r in await tree.above(session, row)]
         elif lists.flag(request, "parents_as_ids"):
-            shown["parents"] = _chain([r.id for r in await tree.above(session, row)])
+            body["parents"] = _chain([r.id for r in await tree.above(session, row)])
         if lists.flag(request, "subtree_as_list"):
-            shown["subtree"] = [{"project": view(r, base, [])} for r in await tree.below(session, [row.id])]
+            body["subtree"] = [{"project": view(r, base, [])} for r in await tree.below(session, [row.id])]
         elif lists.flag(request, "subtree_as_ids"):
-            shown["subtree"] = _branches(row.id, await tree.below(session, [row.id]))
-    return json({"project": shown})
+            body["subtree"] = _branches(row.id, await tree.below(session, [row.id]))
+    return json({"project": body})
 
 
 def _chain(ids: list[str]) -> dict[str, Any] | None:
@@ -136,8 +137,8 @@ async def create(request: Request, op: Op) -> Reply:
         values |= {"options": options(wanted.options), "extra": extra or None}
         row = await rows.add(session, project, "project", values | given(wanted, "description", "enabled"))
         await put_tags(session, id_, wanted.tags)
-        shown = await _shown(session, request, row)
-    return json({"project": shown}, 201)
+        body = await shown(session, lists.api_base(request), row)
+    return json({"project": body}, 201)
 
 
 async def _place(op: Op, session: Session, id_: str, wanted: CreateProject, domain_id: str | None) -> dict[str, Any]:
@@ -196,8 +197,8 @@ async def update(request: Request, op: Op) -> Reply:
         row = await changed(session, op, old, values, options(wanted.options, old.options), extra)
         if isinstance(wanted.tags, list):
             await put_tags(session, row.id, wanted.tags)
-        shown = await _shown(session, request, row)
-    return json({"project": shown})
+        body = await shown(session, lists.api_base(request), row)
+    return json({"project": body})
 
 
 async def _check_change(session: Session, old: Any, new: dict[str, Any]) -> None:

@@ -47,5 +47,11 @@ class UpdateProject(msgspec.Struct):
     options: Options | UnsetType = UNSET
 
 
+class CascadeProject(msgspec.Struct, forbid_unknown_fields=True):
+    """All that can be said of many projects at once."""
+
+    enabled: bool
+
+
 class ReplaceTags(msgspec.Struct):
     tags: Tags
