@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maldon.kernel.errors import Conflict, Unavailable
-from maldon.objectstore.books.item import Kind
-from maldon.objectstore.books.rows import dated, merge
+from maldon.objectstore.books.item import Kind, kind_of
+from maldon.objectstore.books.rows import changed_rows, dated, merge
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.shelf import Shelf
-from maldon.objectstore.node import NoSpace, Query, Row, Superseded
+from maldon.objectstore.node import NoSpace, Row, Superseded
 from maldon.objectstore.path import Path, PathHash
 
 ACCOUNT, BOX = Path("AUTH_ann"), Path("AUTH_ann", "box")
@@ -45,8 +45,9 @@ def shelf(open_shelf):
 
 
 async def rows_of(shelf, path):
-    _, rows = await shelf.list_book(0, path, Query())
-    return rows
+    """The living ones, by name."""
+    _, rows = changed_rows(shelf._find((0, path)), 0, 10_000, kind_of(path))
+    return sorted((row for row in rows if not row.deleted), key=lambda row: row.name)
 
 
 async def totals(shelf, path):

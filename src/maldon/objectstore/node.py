@@ -8,6 +8,7 @@ belong to the proxy.
 x-object-sysmeta-*, x-delete-at. `etag` is the MD5 of the bytes as stored.
 """
 
+import enum
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -62,6 +63,34 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     policy: int = 0
     count: int = 0
     measured_at: int = 0
+
+
+UNCOUNTED = 1
+"""`measured_at` of a row that tells of a container without having counted it: what was counted before stays."""
+
+
+class Home(enum.IntEnum):
+    """Where the names of a Range are: still in the root, there for a moment but closed, in the shard, in its heirs."""
+
+    ROOT, CLOSED, SHARD, HEIRS = range(4)
+
+
+class Range(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a sharded container: the names above `lower`, up to and with `upper` ("" is no bound).
+
+    `shard` is the container that keeps them, in a hidden account. `objects` and `size` are what that one counted at
+    `measured_at`. `left` and `left_size` are rows of these names that this replica of the root has yet to move.
+    """
+
+    shard: str
+    lower: str
+    upper: str
+    home: Home = Home.ROOT
+    objects: int = 0
+    size: int = 0
+    measured_at: int = 0
+    left: int = 0
+    left_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +158,7 @@ class Query:
     """Which rows of a listing, in byte order of their UTF-8 names.
 
     With a delimiter, names that go on after it are one row, the subdirectory; with `leaves` they are left out, except
-    those that end in it: what `?path=` asks.
+    those that end in it: what `?path=` asks. A subdirectory that is `marker` or `seen` was listed before.
     """
 
     limit: int = 10_000
@@ -139,6 +168,7 @@ class Query:
     delimiter: str = ""
     reverse: bool = False
     leaves: bool = False
+    seen: str = ""
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -233,14 +263,17 @@ class BookNode(Protocol):
     async def head_book(self, spot: Spot, path: Path) -> Book | None:
         """What it says of itself, deleted ones included; None when nothing is known."""
 
-    async def list_book(self, spot: Spot, path: Path, query: Query) -> tuple[Book, list[Row | str]] | None:
-        """Its rows; a str stands for all names with that prefix up to the delimiter."""
-
     async def list_json(self, spot: Spot, path: Path, query: Query) -> Listing | None:
-        """The same as the API says it; cheaper by far."""
+        """Its rows as the API says them; None when nothing is known."""
 
     async def delete_book(self, spot: Spot, path: Path, timestamp: int) -> Book | None:
         """Mark it deleted; the book before. Raises Conflict when a container is not empty."""
 
     async def update_book(self, spot: Spot, path: Path, rows: Sequence[Row]) -> bool:
         """Merge rows, newest wins; False when there is no such book here (an account is made on demand)."""
+
+    async def read_ranges(self, spot: Spot, path: Path) -> list[Range]:
+        """How a container is sharded; empty when it is not."""
+
+    async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
+        """Merge what a shard or another replica says of them; False when there is no such book here."""

@@ -3,14 +3,15 @@
 A book is made beside its place and moved there whole, so that one that is found is complete. A commit is on stable
 storage when `sync` has returned: the loop commits, which costs microseconds, and a thread syncs the log, for everybody
 whose rows are in it. Rows are in two tables, the living and the gone, so that a listing never wades through tombstones;
-`seq` numbers every change, for the replicas. What a listing shows of a row is kept as its JSON (`item`).
+`seq` numbers every change and `digest` sums up all rows, for the replicas. What a listing shows of a row is kept as its
+JSON (`item`).
 """
 
 import errno
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,13 +19,16 @@ from typing import Any, TypeVar
 import apsw
 
 from maldon.kernel.ids import new_id
+from maldon.objectstore.books.ranges import NONE, Ranges, pack, unpack
+from maldon.objectstore.node import Range
 
 T = TypeVar("T")
 FILE = "book.db"
 SCHEMA = """
 CREATE TABLE heading (
     id INTEGER PRIMARY KEY CHECK (id = 1), made TEXT, account TEXT, container TEXT, created_at INT, put_at INT,
-    deleted_at INT, headers BLOB, policy INT, containers INT, objects INT, size INT, shares BLOB, seq INT, told BLOB);
+    deleted_at INT, headers BLOB, policy INT, containers INT, objects INT, size INT, shares BLOB, seq INT,
+    digest INT, ranges BLOB, told BLOB);
 CREATE TABLE row (
     name TEXT PRIMARY KEY, timestamp INT, measured_at INT, size INT, count INT, policy INT, seq INT, item TEXT
 ) WITHOUT ROWID;
@@ -56,6 +60,7 @@ class Database:
             self._db.close()
             raise
         self._syncing = threading.Lock()
+        self._ranges: tuple[bytes, Ranges] = (b"", NONE)
 
     def check(self) -> None:
         """Raises Moved when the place holds another file, or none."""
@@ -65,6 +70,10 @@ class Database:
         except FileNotFoundError:
             pass
         raise Moved(str(self.file))
+
+    def wait(self, patience_s: float) -> None:
+        """From now on wait for other processes: for a database of a thread's own."""
+        self._db.set_busy_timeout(int(patience_s * 1000))
 
     def transact(self, change: Callable[["Database"], T]) -> T:
         """Everything `change` does, or nothing. Raises apsw.BusyError at once when another process writes."""
@@ -78,6 +87,23 @@ class Database:
                 self.execute("ROLLBACK")
             raise
         return result
+
+    @property
+    def ranges(self) -> Ranges:
+        """How the book is sharded."""
+        packed: bytes = self.execute("SELECT ranges FROM heading").get
+        if packed != self._ranges[0]:
+            self._ranges = packed, Ranges(unpack(packed))
+        return self._ranges[1]
+
+    @ranges.setter
+    def ranges(self, ranges: Iterable[Range]) -> None:
+        self.execute("UPDATE heading SET seq = seq + 1, ranges = ?", (pack(ranges),))
+
+    @property
+    def sharded(self) -> bool:
+        """Whether it was when last looked at: a hint that costs nothing."""
+        return self._ranges[1] is not NONE
 
     def _committed(self, _db: apsw.Connection, _name: str, pages: int) -> int:
         self._pages = pages

@@ -8,6 +8,7 @@ import msgspec
 from maldon.kernel.errors import Conflict
 from maldon.kernel.ids import new_id
 from maldon.objectstore.books.database import Database
+from maldon.objectstore.books.ranges import NONE
 from maldon.objectstore.node import Book, Superseded
 from maldon.objectstore.path import Path
 
@@ -22,7 +23,7 @@ HEADING = """SELECT account, container, created_at, put_at, deleted_at, headers,
 def first_heading(path: Path, timestamp: int, headers: Mapping[str, str], policy: int, db: apsw.Connection) -> None:
     """Fill a new book."""
     db.execute(
-        "INSERT INTO heading VALUES (1, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, ?, 0, x'')",
+        "INSERT INTO heading VALUES (1, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, ?, 0, 0, x'', x'')",
         (new_id(), path.account, path.container, timestamp, timestamp,
          _pack(merged({}, stamped(headers, timestamp))), policy, _pack({})),
     )  # fmt: skip
@@ -33,10 +34,13 @@ def read_book(db: Database) -> Book:
     account, container, created, put, deleted, headers, policy, containers, objects, size, shares = db.execute(
         HEADING
     ).get
+    ranges = db.ranges if container else NONE
+    away, away_size = ranges.counted()
     return Book(
         Path(account, container), created, put, deleted,
         {name: said for name, said in _read_headers(headers).items() if said[0]},
-        objects, size, containers, policy, _read_shares(shares) if not container else {},
+        objects + away, size + away_size, containers, policy, _read_shares(shares) if not container else {},
+        ranges is not NONE,
     )  # fmt: skip
 
 

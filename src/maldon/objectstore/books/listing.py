@@ -1,4 +1,4 @@
-"""Listings: names in byte order between bounds, as JSON that SQLite joins from the rows' own items, or as rows.
+"""Listings: names in byte order between bounds, as JSON that SQLite joins from the rows' own items.
 
 Bounds are found by key. With a delimiter, what lies below a subdirectory is skipped by key too, never scanned, but for
 a few rows, which are cheaper to step over than to search behind.
@@ -6,11 +6,10 @@ a few rows, which are cheaper to step over than to search behind.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from maldon.objectstore.books.database import Database
-from maldon.objectstore.books.item import Kind, described, subdir_item
-from maldon.objectstore.node import Query, Row
+from maldon.objectstore.books.item import subdir_item
+from maldon.objectstore.node import Query
 
 STEPS = 8  # rows below a subdirectory that are stepped over before the next name is searched
 LAST = "\U0010ffff"
@@ -61,36 +60,20 @@ def bounds(query: Query) -> Bounds:
 def list_json(db: Database, query: Query) -> tuple[int, bytes]:
     """How many, and all of them as a JSON array."""
     if query.delimiter:
-        items = [one if isinstance(one, str) else one[1] for one in _walk(db, query, "name, item", subdir_item)]
+        items = list(_walk(db, query))
         return len(items), f"[{','.join(items)}]".encode()
     text, values = bounds(query).select("item", query.limit)
     count, items = db.execute(f"SELECT count(*), group_concat(item, ',') FROM ({text})", values).get  # noqa: S608
     return count, f"[{items or ''}]".encode()
 
 
-def list_rows(db: Database, query: Query, kind: Kind) -> list[Row | str]:
-    """The same as rows; a subdirectory is a str."""
-    columns = "name, timestamp, measured_at, size, count, policy, item"
-    if query.delimiter:
-        found: Iterator[Any] = _walk(db, query, columns, str)
-    else:
-        found = db.execute(*bounds(query).select(columns, query.limit))
-    return [one if isinstance(one, str) else row_of(one, kind) for one in found]
-
-
-def row_of(values: tuple[Any, ...], kind: Kind) -> Row:
-    name, timestamp, measured_at, size, count, policy, item = values
-    content_type, etag = described(item, kind)
-    return Row(name, timestamp, size, content_type, etag, False, policy, count, measured_at)
-
-
-def _walk(db: Database, query: Query, columns: str, shown: Any) -> Iterator[tuple[Any, ...] | str]:
-    """Rows, and what `shown` makes of each subdirectory."""
+def _walk(db: Database, query: Query) -> Iterator[str]:
+    """The items of rows and subdirectories."""
     left, here = query.limit, bounds(query)
+    listed = {query.marker, query.seen}
     while left > 0:
         subdir, steps = "", 0
-        for row in db.execute(*here.select(columns, -1)):
-            name: str = row[0]
+        for name, item in db.execute(*here.select("name, item", -1)):
             if subdir and name.startswith(subdir) and not (query.leaves and name == subdir):
                 steps += 1
                 if steps < STEPS:
@@ -100,11 +83,11 @@ def _walk(db: Database, query: Query, columns: str, shown: Any) -> Iterator[tupl
             end = name.find(query.delimiter, len(query.prefix))
             subdir, steps = "" if end < 0 else name[: end + len(query.delimiter)], 0
             if not subdir or (query.leaves and name == subdir):
-                yield row
-            elif query.leaves or subdir == query.marker:
+                yield item
+            elif query.leaves or subdir in listed:
                 continue
             else:
-                yield shown(subdir)
+                yield subdir_item(subdir)
             left -= 1
             if not left:
                 return

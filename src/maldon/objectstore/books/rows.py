@@ -6,7 +6,10 @@ whether it is gone, the later `measured_at` its counts. So merging is commutativ
 same rows in any order hold the same.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 
@@ -14,8 +17,9 @@ from maldon.objectstore.books.database import Database
 from maldon.objectstore.books.item import Kind, described, shown
 from maldon.objectstore.node import Row
 
-LIVING = "SELECT timestamp, measured_at, size, count, policy, item FROM row WHERE name = ?"
-GONE = "SELECT timestamp, measured_at, policy FROM gone WHERE name = ?"
+COLUMNS = "name, timestamp, measured_at, size, count, policy, item"
+LIVING = f"SELECT {COLUMNS} FROM row WHERE name = ?"  # noqa: S608
+GONE = "SELECT name, timestamp, measured_at, policy FROM gone WHERE name = ?"
 UPSERT = """INSERT INTO row (name, timestamp, measured_at, size, count, policy, seq, item)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET timestamp = excluded.timestamp, measured_at = excluded.measured_at,
@@ -23,6 +27,8 @@ ON CONFLICT (name) DO UPDATE SET timestamp = excluded.timestamp, measured_at = e
 BURY = "INSERT OR REPLACE INTO gone (name, timestamp, measured_at, policy, seq) VALUES (?, ?, ?, ?, ?)"
 
 Shares = dict[int, tuple[int, int, int]]  # by policy: rows, their counts, their bytes
+Totals = tuple[int, int, Shares]  # changes, digest, shares
+_read_shares = msgspec.msgpack.Decoder(Shares).decode
 _replace = msgspec.structs.replace
 
 
@@ -54,21 +60,16 @@ def folded(rows: Iterable[Row], kind: Kind) -> dict[str, Row]:
 
 def held_row(db: Database, name: str, kind: Kind) -> Row | None:
     """What the book has of a name, a tombstone too."""
-    found = db.execute(LIVING, (name,)).get
-    if found is not None:
-        timestamp, measured_at, size, count, policy, item = found
-        content_type, etag = described(item, kind)
-        return Row(name, timestamp, size, content_type, etag, False, policy, count, measured_at)
-    found = db.execute(GONE, (name,)).get
-    if found is None:
-        return None
-    timestamp, measured_at, policy = found
-    return Row(name, timestamp, deleted=True, policy=policy, measured_at=measured_at)
+    living = db.execute(LIVING, (name,)).get
+    if living is not None:
+        return row_of(living, kind)
+    gone = db.execute(GONE, (name,)).get
+    return None if gone is None else _buried(*gone)
 
 
 def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
     """Merge them; how many changed anything. Within a transaction."""
-    seq, shares = _totals(db)
+    seq, digest, shares = _totals(db)
     upserts, buried, removed, revived = [], [], [], []
     begun = seq
     for name, new in folded(rows, kind).items():
@@ -77,10 +78,13 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
         if row is held:
             continue
         seq += 1
-        if held is not None and not held.deleted:
-            _count(shares, held, -1)
-            if row.deleted:
-                removed.append((name,))
+        digest ^= fingerprint(row)
+        if held is not None:
+            digest ^= fingerprint(held)
+            if not held.deleted:
+                _count(shares, held, -1)
+                if row.deleted:
+                    removed.append((name,))
         if row.deleted:
             buried.append((name, row.timestamp, row.measured_at, row.policy, seq))
             continue
@@ -94,8 +98,55 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
     db.executemany("DELETE FROM gone WHERE name = ?", revived)
     db.executemany(UPSERT, upserts)
     db.executemany(BURY, buried)
-    _record_totals(db, seq, shares, kind)
+    _record_totals(db, (seq, digest, shares), kind)
     return seq - begun
+
+
+def fingerprint(row: Row) -> int:
+    """64 bits of what replicas must agree on; those of all rows, exclusive-ored, are a book's digest."""
+    told = f"{row.name}\0{row.timestamp}\0{row.measured_at}\0{row.deleted}".encode()
+    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big", signed=True)
+
+
+def forget_rows(db: Database, where: str, values: tuple[str | int, ...]) -> None:
+    """Remove a container's rows as if they had never been here, tombstones too. Within a transaction."""
+    seq, digest, shares = _totals(db)
+    for table, deleted in (("row", False), ("gone", True)):
+        found = f"SELECT name, timestamp, measured_at FROM {table} WHERE {where}"  # noqa: S608
+        for name, timestamp, measured_at in db.execute(found, values):
+            digest ^= fingerprint(Row(name, timestamp, deleted=deleted, measured_at=measured_at))
+    leaving = f"SELECT policy, count(*), sum(count), sum(size) FROM row WHERE {where} GROUP BY policy"  # noqa: S608
+    for policy, *counts in db.execute(leaving, values):
+        rows, count, size = (had - less for had, less in zip(shares[policy], counts, strict=True))
+        shares[policy] = rows, count, size
+    db.execute(f"DELETE FROM row WHERE {where}", values)  # noqa: S608
+    db.execute(f"DELETE FROM gone WHERE {where}", values)  # noqa: S608
+    _record_totals(db, (seq, digest, shares), Kind.CONTAINER)
+
+
+def changed_rows(db: Database, since: int, limit: int, kind: Kind) -> tuple[int, list[Row]]:
+    """Rows that changed after `since`, in the order they changed, and how far these go."""
+    living = db.execute(f"SELECT {COLUMNS}, seq FROM row WHERE seq > ? ORDER BY seq LIMIT ?", (since, limit)).fetchall()  # noqa: S608
+    gone = db.execute(
+        "SELECT name, timestamp, measured_at, policy, seq FROM gone WHERE seq > ? ORDER BY seq LIMIT ?", (since, limit)
+    ).fetchall()
+    found = [(seq, row_of(values, kind)) for *values, seq in living]
+    found += [(seq, _buried(*values)) for *values, seq in gone]
+    found.sort(key=itemgetter(0))
+    if len(found) < limit:
+        return db.execute("SELECT seq FROM heading").get, [row for _, row in found]
+    return found[limit - 1][0], [row for _, row in found[:limit]]
+
+
+def row_of(values: Sequence[Any], kind: Kind) -> Row:
+    """A living row from its COLUMNS."""
+    name, timestamp, measured_at, size, count, policy, item = values
+    content_type, etag = described(item, kind)
+    return Row(name, timestamp, size, content_type, etag, False, policy, count, measured_at)
+
+
+def _buried(name: str, timestamp: int, measured_at: int, policy: int) -> Row:
+    return Row(name, timestamp, deleted=True, policy=policy, measured_at=measured_at)
 
 
 def _count(shares: Shares, row: Row, sign: int) -> None:
@@ -103,15 +154,16 @@ def _count(shares: Shares, row: Row, sign: int) -> None:
     shares[row.policy] = rows + sign, count + sign * row.count, size + sign * row.size
 
 
-def _totals(db: Database) -> tuple[int, Shares]:
-    seq, shares = db.execute("SELECT seq, shares FROM heading").get
-    return seq, msgspec.msgpack.decode(shares, type=Shares)
+def _totals(db: Database) -> Totals:
+    seq, digest, shares = db.execute("SELECT seq, digest, shares FROM heading").get
+    return seq, digest, _read_shares(shares)
 
 
-def _record_totals(db: Database, seq: int, shares: Shares, kind: Kind) -> None:
+def _record_totals(db: Database, totals: Totals, kind: Kind) -> None:
+    seq, digest, shares = totals
     shares = {policy: share for policy, share in shares.items() if any(share)}
     rows, count, size = (sum(share[i] for share in shares.values()) for i in range(3))
     db.execute(
-        "UPDATE heading SET seq = ?, shares = ?, containers = ?, objects = ?, size = ?",
-        (seq, msgspec.msgpack.encode(shares), *((0, rows) if kind is Kind.CONTAINER else (rows, count)), size),
+        "UPDATE heading SET seq = ?, digest = ?, shares = ?, containers = ?, objects = ?, size = ?",
+        (seq, digest, msgspec.msgpack.encode(shares), *((0, rows) if kind is Kind.CONTAINER else (rows, count)), size),
     )

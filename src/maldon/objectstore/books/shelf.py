@@ -23,9 +23,11 @@ from maldon.kernel.ids import new_id
 from maldon.objectstore.books import heading, listing
 from maldon.objectstore.books.database import FILE, Database, Moved, create, fsync
 from maldon.objectstore.books.item import Kind, kind_of
+from maldon.objectstore.books.ranges import Away
 from maldon.objectstore.books.rows import merge_rows
 from maldon.objectstore.books.settings import BookSettings
-from maldon.objectstore.node import Book, Listing, NoSpace, Query, Row
+from maldon.objectstore.books.sharding import merge_ranges
+from maldon.objectstore.node import Book, Listing, NoSpace, Query, Range, Row
 from maldon.objectstore.path import Path, PathHash
 
 log = structlog.get_logger()
@@ -35,14 +37,23 @@ DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 BROKEN = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, OSError)
 
 
+class Elsewhere(Exception):
+    """These rows belong to shards, see the book's ranges; they were not written here."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
 class Batch:
     """Rows that are committed together, and what became of them."""
 
-    __slots__ = ("done", "error", "known", "rows")
+    __slots__ = ("done", "error", "known", "refused", "rows")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.done, self.known = False, False
+        self.refused: set[str] = set()
         self.error: Exception | None = None
 
 
@@ -87,22 +98,20 @@ class Shelf:
         """What it says of itself, deleted ones included; None when nothing is known."""
         return await self._patiently((partition, path), heading.read_book)
 
-    async def list_book(self, partition: int, path: Path, query: Query) -> tuple[Book, list[Row | str]] | None:
-        """Its rows; a str stands for all names with that prefix up to the delimiter."""
-        kind = kind_of(path)
-        return await self._patiently(
-            (partition, path), lambda db: (heading.read_book(db), listing.list_rows(db, query, kind))
-        )
-
     async def list_json(self, partition: int, path: Path, query: Query) -> Listing | None:
-        """The same as the API says it; cheaper by far."""
+        """Its rows as the API says them; None when nothing is known."""
         return await self._patiently(
             (partition, path), lambda db: Listing(heading.read_book(db), *listing.list_json(db, query))
         )
 
     async def update_book(self, partition: int, path: Path, rows: Sequence[Row]) -> bool:
-        """Merge rows, newest wins; False when there is no such book here (an account is made on demand)."""
+        """Merge rows, newest wins; False when there is no such book here (an account is made on demand).
+        Raises Elsewhere for those that are a shard's, when the others are merged.
+        """
         key = (partition, path)
+        held = self._open.get(key)
+        if held is not None and held.sharded and not await self._patiently(key, lambda db: db.ranges.split(rows)[0]):
+            raise Elsewhere(rows)
         turn = self._enter(key)
         batch = turn.batch
         batch.rows.extend(rows)
@@ -115,7 +124,17 @@ class Shelf:
             self._leave(key, turn)
         if batch.error is not None:
             raise batch.error
+        if batch.refused and (refused := [row for row in rows if row.name in batch.refused]):
+            raise Elsewhere(refused)
         return batch.known
+
+    async def read_ranges(self, partition: int, path: Path) -> list[Range]:
+        """How a container is sharded; empty when it is not."""
+        return await self._patiently((partition, path), lambda db: list(db.ranges)) or []
+
+    async def update_ranges(self, partition: int, path: Path, ranges: Sequence[Range]) -> bool:
+        """Merge what a shard or another replica says of them; False when there is no such book here."""
+        return await self._write((partition, path), lambda db: merge_ranges(db, ranges)) is not None
 
     # What they stand on
 
@@ -134,8 +153,10 @@ class Shelf:
         """Whoever is cancelled in here leaves the batch undone: the next who waits for it repeats it."""
         kind = kind_of(key[1])
 
-        def change(db: Database) -> int:
-            return merge_rows(db, batch.rows, kind)
+        def change(db: Database) -> Away:
+            here, away = db.ranges.split(batch.rows)
+            merge_rows(db, here, kind)
+            return away
 
         try:
             merged = await self._commit(key, change)
@@ -143,6 +164,7 @@ class Shelf:
                 await self._create(key, max(row.timestamp for row in batch.rows), {}, None)
                 merged = await self._commit(key, change)
             batch.known = merged is not None
+            batch.refused = {row.name for rows in (merged or {}).values() for row in rows}
         except Exception as error:  # noqa: BLE001 - raised to everybody who waits for the batch
             batch.error = error
         batch.done = True

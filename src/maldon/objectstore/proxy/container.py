@@ -5,7 +5,7 @@ Its account comes to be with its first container, and is told of each.
 """
 
 from maldon.kernel.errors import BadRequest, Conflict, NotFound
-from maldon.objectstore.node import Book, Query, Row
+from maldon.objectstore.node import UNCOUNTED, Book, Query, Row
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy import acl
 from maldon.objectstore.proxy.books import changes, read_listing, shown_headers
@@ -60,7 +60,8 @@ async def put(store: Store, request: ObjectRequest) -> Response:
         store.placing, place, lambda node, spot, _: node.put_book(spot, path, request.timestamp, wanted, policy)
     )
     store.known.forget(path)
-    await _tell_account(store, path, Row(path.container, request.timestamp, policy=policy or 0))
+    kept = policy if policy is not None else seen.policy if seen is not None else 0
+    await _tell_account(store, path, Row(path.container, request.timestamp, policy=kept, measured_at=UNCOUNTED))
     return Response(201 if any(created) else 202, {"content-type": HTML})
 
 

@@ -1,0 +1,175 @@
+"""The books of a node: the shelves of its disks, and the way from a sharded container to its shards.
+
+Whoever asks for a container need not know that it is sharded. Its root passes rows on to the shard that keeps their
+names, and puts a listing together from the shards it crosses, one after the other until it is full: what that costs
+depends on the page, not on the container. A replica of the root prefers the shard's replica of the same number, so that
+three roots that hear of a row tell three shards. Without `placing` there are no other nodes, and no shards.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from maldon.kernel.errors import Unavailable
+from maldon.objectstore.books.gathering import Page, segments
+from maldon.objectstore.books.ranges import Ranges, shard_path
+from maldon.objectstore.books.shelf import Elsewhere, Shelf
+from maldon.objectstore.node import Book, BookNode, Home, Listing, NoSpace, Query, Range, Row, Spot
+from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.placing import Place, Placed, Placing
+from maldon.objectstore.proxy.quorum import BROKEN
+from maldon.objectstore.timestamp import stamp
+
+CLOSED_S = 0.005  # a range is closed for a moment only
+T = TypeVar("T")
+
+
+class Books:
+    """A node.BookNode."""
+
+    def __init__(self, shelves: Mapping[str, Shelf], placing: Placing | None = None) -> None:
+        self.shelves, self.placing = shelves, placing
+
+    def shelf(self, spot: Spot) -> Shelf:
+        found = self.shelves.get(spot.device)
+        if found is None:
+            raise NoSpace("The node has no such disk.", internal=spot.device)
+        return found
+
+    def close(self) -> None:
+        for shelf in self.shelves.values():
+            shelf.close()
+
+    async def put_book(
+        self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
+    ) -> bool:
+        return await self.shelf(spot).put_book(spot.partition, path, timestamp, headers, policy)
+
+    async def post_book(self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str]) -> bool:
+        return await self.shelf(spot).post_book(spot.partition, path, timestamp, headers)
+
+    async def head_book(self, spot: Spot, path: Path) -> Book | None:
+        return await self.shelf(spot).head_book(spot.partition, path)
+
+    async def read_ranges(self, spot: Spot, path: Path) -> list[Range]:
+        return await self.shelf(spot).read_ranges(spot.partition, path)
+
+    async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
+        return await self.shelf(spot).update_ranges(spot.partition, path, ranges)
+
+    async def list_json(self, spot: Spot, path: Path, query: Query) -> Listing | None:
+        shelf = self.shelf(spot)
+        found = await shelf.list_json(spot.partition, path, query)
+        if found is None or not found.book.sharded:
+            return found
+        page = Page(query)
+        for segment in segments(Ranges(await self.read_ranges(spot, path)), query):
+            narrowed = None if page.full else page.narrowed(segment)
+            if narrowed is None:
+                continue
+            if segment.shard is None:
+                listing = await shelf.list_json(spot.partition, path, narrowed)
+            else:
+                listing = await self._list_shard(spot, path, segment.shard, narrowed)
+            if listing is not None:
+                page.add(listing)
+        return Listing(found.book, page.count, page.json())
+
+    async def delete_book(self, spot: Spot, path: Path, timestamp: int) -> Book | None:
+        await self.count_shards(spot, path)
+        return await self.shelf(spot).delete_book(spot.partition, path, timestamp)
+
+    async def update_book(self, spot: Spot, path: Path, rows: Sequence[Row]) -> bool:
+        shelf = self.shelf(spot)
+        deadline = 0.0
+        while True:
+            try:
+                return await shelf.update_book(spot.partition, path, rows)
+            except Elsewhere as elsewhere:
+                rows = await self._pass_on(spot, path, elsewhere.rows)
+            if not rows:
+                return True
+            now = time.monotonic()
+            deadline = deadline or now + shelf.settings.patience_s
+            if now > deadline:
+                raise Unavailable("The container is being sharded; try again.", internal=str(path))
+            await asyncio.sleep(CLOSED_S)
+
+    async def count_shards(self, spot: Spot, path: Path) -> None:
+        """Have the totals of a sharded container be those of this moment."""
+        counted = []
+        for one in Ranges(await self.read_ranges(spot, path)).living:
+            if one.home is Home.SHARD:
+                shard = shard_path(path, one.shard)
+                book = await self._ask_shard(spot, path, shard, partial(_head, path=shard))
+                if book is not None:
+                    counted.append(measured(one, book))
+        if counted:
+            await self.update_ranges(spot, path, counted)
+
+    async def _pass_on(self, spot: Spot, path: Path, rows: Sequence[Row]) -> list[Row]:
+        """Tell the shards; the rows of ranges that are closed for the moment come back."""
+        again, away = Ranges(await self.read_ranges(spot, path)).split(rows)
+        for one, theirs in away.items():
+            if one.home is Home.SHARD:
+                await self._tell_shard(spot, path, shard_path(path, one.shard), theirs)
+            else:
+                again += theirs
+        return again
+
+    async def _tell_shard(self, spot: Spot, path: Path, shard: Path, rows: list[Row]) -> None:
+        async def told(node: BookNode, at: Spot) -> bool | None:
+            return await node.update_book(at, shard, rows) or None
+
+        if await self._ask_shard(spot, path, shard, told) is None:
+            raise Unavailable("A shard of the container cannot be reached; try again.", internal=str(shard))
+
+    async def _list_shard(self, spot: Spot, path: Path, shard: str, query: Query) -> Listing | None:
+        where = shard_path(path, shard)
+        return await self._ask_shard(spot, path, where, lambda node, at: node.list_json(at, where, query))
+
+    async def _ask_shard(
+        self, spot: Spot, path: Path, shard: Path, verb: Callable[[BookNode, Spot], Awaitable[T | None]]
+    ) -> T | None:
+        """The first answer of a disk that knows the shard; None when none does. Raises Unavailable."""
+        last: Exception | None = None
+        placing = self._placing()
+        place = placing.book(shard)
+        for device in _beside(placing, (spot, path), place):
+            try:
+                found = await verb(placing.nodes.at(device.address), place.spot(device))
+            except BROKEN as error:
+                placing.patience.failed(device, full=isinstance(error, NoSpace))
+                last = error
+                continue
+            if found is not None:
+                return found
+        if last is not None:
+            raise Unavailable("A shard of the container cannot be reached; try again.", internal=str(shard)) from last
+        return None
+
+    def _placing(self) -> Placing:
+        if self.placing is None:
+            raise Unavailable("The container's shards cannot be reached from here.")
+        return self.placing
+
+
+def measured(one: Range, book: Book) -> Range:
+    """A range as its shard counts it now."""
+    return msgspec.structs.replace(one, objects=book.objects, size=book.size, measured_at=stamp())
+
+
+def _head(node: BookNode, at: Spot, path: Path) -> Awaitable[Book | None]:
+    return node.head_book(at, path)
+
+
+def _beside(placing: Placing, root: tuple[Spot, Path], place: Place) -> list[Placed]:
+    """A shard's disks, that of this replica's number first."""
+    own = (placing.nodes.here, root[0].device)
+    roots = [(device.address, device.device) for device in placing.book(root[1]).primaries]
+    first = roots.index(own) % len(place.primaries) if own in roots else 0
+    return [*place.primaries[first:], *place.primaries[:first]]
