@@ -5,7 +5,32 @@ changes them, who asks is known before anything is done for them, and what sprea
 stands for another (symlink, versions) sits right above the core.
 """
 
-from maldon.objectstore.middleware import cors, gatekeeper, healthcheck, listing_formats, name_check
+from maldon.objectstore.middleware import (
+    bulk,
+    copy,
+    cors,
+    crossdomain,
+    dlo,
+    domain_remap,
+    encryption,
+    etag_quoter,
+    formpost,
+    gatekeeper,
+    healthcheck,
+    list_endpoints,
+    listing_formats,
+    name_check,
+    object_versioning,
+    quotas,
+    ratelimit,
+    read_only,
+    slo,
+    staticweb,
+    symlink,
+    tempauth,
+    tempurl,
+    versioned_writes,
+)
 from maldon.objectstore.middleware.layer import Handler, Layer
 from maldon.objectstore.proxy import access
 from maldon.objectstore.proxy.store import Store
@@ -13,10 +38,30 @@ from maldon.objectstore.proxy.store import Store
 LAYERS: tuple[Layer, ...] = (
     gatekeeper.LAYER,
     healthcheck.LAYER,
+    crossdomain.LAYER,
+    domain_remap.LAYER,
     name_check.LAYER,
+    etag_quoter.LAYER,
     listing_formats.LAYER,
+    list_endpoints.LAYER,
+    tempurl.LAYER,
+    formpost.LAYER,
+    tempauth.LAYER,
     access.LAYER,
     cors.LAYER,
+    staticweb.LAYER,
+    ratelimit.LAYER,
+    bulk.LAYER,
+    copy.LAYER,
+    read_only.LAYER,
+    quotas.ACCOUNT,
+    quotas.CONTAINER,
+    slo.LAYER,
+    dlo.LAYER,
+    versioned_writes.LAYER,
+    object_versioning.LAYER,
+    symlink.LAYER,
+    encryption.LAYER,
 )
 ALWAYS = {"gatekeeper", "listing_formats", "cors"}
 

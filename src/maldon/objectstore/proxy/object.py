@@ -17,7 +17,7 @@ from maldon.objectstore.proxy.metadata import check_metadata
 from maldon.objectstore.proxy.names import check_names
 from maldon.objectstore.proxy.placing import Place
 from maldon.objectstore.proxy.quorum import ask, ask_all, say
-from maldon.objectstore.proxy.reading import Readable, answer
+from maldon.objectstore.proxy.reading import SYSMETA, Readable, answer
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import SMALL, TRUE, ObjectRequest
 from maldon.objectstore.proxy.spread import spread
@@ -205,8 +205,9 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     records = await say(
         store.placing, place, lambda node, spot, n: node.post_object(spot, path, request.timestamp, kept, told[n])
     )
-    _before(records, request)
-    return Response(202, {"content-type": HTML})
+    before = _before(records, request)
+    known = {name: value for name, value in before.headers.items() if name.startswith(SYSMETA)}
+    return Response(202, {"content-type": HTML, **known})
 
 
 async def delete(store: Store, request: ObjectRequest) -> Response:

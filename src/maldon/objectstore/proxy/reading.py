@@ -12,7 +12,8 @@ from maldon.objectstore.proxy.ranges import Multipart, Span, spans
 from maldon.objectstore.proxy.reply import Response, refusal
 from maldon.objectstore.proxy.request import ObjectRequest
 
-_ABOUT = {"etag", "last-modified", "x-timestamp", "accept-ranges"}
+_ABOUT = {"etag", "last-modified", "x-timestamp", "accept-ranges", "x-static-large-object", "x-object-manifest"}
+SYSMETA = "x-object-sysmeta-"  # by which layers know what they are; it does not go out
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def unmet(request: ObjectRequest, readable: Readable) -> Response | None:
 
 def _about(readable: Readable) -> dict[str, str]:
     """What a refusal still tells of the thing."""
-    return {name: value for name, value in readable.headers.items() if name in _ABOUT}
+    return {name: value for name, value in readable.headers.items() if name in _ABOUT or name.startswith(SYSMETA)}
 
 
 def wanted_spans(request: ObjectRequest, size: int, etag: str, timestamp: int) -> list[Span] | None:

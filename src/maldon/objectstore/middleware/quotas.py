@@ -1,0 +1,115 @@
+"""Quotas of accounts and containers: bytes and objects, looked at before anything is written.
+
+An account's are set by reseller admins alone (X-Account-Quota-Bytes, -Count; X-Account-Meta-Quota-Bytes as of old; with
+-Policy-<name> for what is in one storage policy), a container's by its owner (X-Container-Meta-Quota-Bytes, -Count).
+Totals are those the books have now: writes at the same moment may go over by what they write. Over a quota is 413.
+"""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from maldon.kernel.errors import BadRequest, Forbidden, TooLarge
+from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.node import Book
+from maldon.objectstore.proxy.reply import Response
+from maldon.objectstore.proxy.request import ObjectRequest
+from maldon.objectstore.proxy.store import Store
+
+KEPT = "x-account-sysmeta-quota-"
+OLD = "x-account-meta-quota-bytes"
+WRITES = {"PUT", "POST"}
+
+
+def account_quotas(store: Store, below: Handler) -> Handler:
+    def handle(request: ObjectRequest) -> Awaitable[Response]:
+        if request.is_account:
+            return _account(request)
+        if request.is_object and request.method == "PUT" and not request.trusted:
+            return _object(request)
+        return below(request)
+
+    async def _account(request: ObjectRequest) -> Response:
+        if request.method in WRITES:
+            _set(request)
+        response = await below(request)
+        for name in [name for name in response.headers if name.startswith(KEPT)]:
+            response.headers[f"x-account-quota-{name[len(KEPT) :]}"] = response.headers[name]
+        return response
+
+    def _set(request: ObjectRequest) -> None:
+        """Quotas become sysmeta. Raises Forbidden for who is no reseller admin, BadRequest for what is no number."""
+        headers = request.headers
+        for name in [n for n in headers if n.startswith(("x-account-quota-", "x-remove-account-quota-")) or n == OLD]:
+            roles = {role.lower() for role in request.actor.roles} if request.actor else set()
+            if roles.isdisjoint({store.settings.reseller_admin_role.lower(), ".reseller_admin"}):
+                raise Forbidden("")
+            value = "" if name.startswith("x-remove-") else headers[name]
+            if value and not (value.isascii() and value.isdigit()):
+                raise BadRequest("Invalid quota")
+            if name != OLD:
+                headers[KEPT + name.rpartition("account-quota-")[2]] = value
+                del headers[name]
+
+    async def _object(request: ObjectRequest) -> Response:
+        account = await store.known.account(request.path)
+        if account is not None and any(name.startswith((KEPT, OLD)) for name in account.headers):
+            admin = request.actor is not None and store.settings.reseller_admin_role in request.actor.roles
+            limit = _number(account.headers, f"{KEPT}bytes", OLD)
+            count = _number(account.headers, f"{KEPT}count")
+            if not admin:
+                _check("Upload exceeds quota.", limit, account.size + (request.body.length or 0))
+                _check("Upload exceeds quota.", count, account.objects + 1)
+        return await below(request)
+
+    return handle
+
+
+def container_quotas(store: Store, below: Handler) -> Handler:
+    def handle(request: ObjectRequest) -> Awaitable[Response]:
+        if request.is_container and request.method in WRITES:
+            for name in ("bytes", "count"):
+                value = request.headers.get(f"x-container-meta-quota-{name}", "")
+                if value and not (value.isascii() and value.isdigit()):
+                    raise BadRequest(f"Invalid {name} quota.")
+        if request.is_object and request.method == "PUT" and not request.trusted:
+            return _object(request)
+        return below(request)
+
+    async def _object(request: ObjectRequest) -> Response:
+        book = store.known.remembered(request.path) or await store.known.container(request.path)
+        if book is not None and _limits(book) != (None, None):
+            book = await store.known.newest(request.path) or book  # totals of a second ago let too much in
+            size, count = _limits(book)
+            _check("Upload exceeds quota.", size, book.size + (request.body.length or 0))
+            _check("Upload exceeds quota.", count, book.objects + 1)
+        return await below(request)
+
+    return handle
+
+
+def _limits(book: Book) -> tuple[int | None, int | None]:
+    return (
+        _number(book.headers, "x-container-meta-quota-bytes"),
+        _number(book.headers, "x-container-meta-quota-count"),
+    )
+
+
+def _number(headers: Mapping[str, tuple[str, int]], *names: str) -> int | None:
+    for name in names:
+        text = headers.get(name, ("", 0))[0]
+        if text.isascii() and text.isdigit():
+            return int(text)
+    return None
+
+
+def _check(sentence: str, limit: int | None, wanted: int) -> None:
+    if limit is not None and wanted > limit:
+        raise TooLarge(sentence)
+
+
+def _nothing(_store: Store) -> dict[str, Any]:
+    return {}
+
+
+ACCOUNT = Layer("account_quotas", account_quotas, _nothing)
+CONTAINER = Layer("container_quotas", container_quotas, _nothing)
