@@ -308,7 +308,7 @@ async def test_the_wiring_is_computed_in_few_statements_and_is_always_the_same(n
         await boot(net, f"{n}{SERVER[1:]}", "node-1")
     before = net.db.statements
     first = await wiring(net, "node-1")
-    assert net.db.statements - before <= 14
+    assert net.db.statements - before <= 15
     assert msgspec.json.encode(first) == msgspec.json.encode(await wiring(net, "node-1"))
 
 

@@ -2,7 +2,8 @@
 
 Every verb takes the caller's transaction and the Op and may be repeated; `ensure_*` and `place_routers` open their own.
 A port's id follows from the server and its key, a DHCP port's from network and host. What changes a host's wiring wakes
-`wiring_topic(host)` after the commit; when too many hosts are concerned, WIRING_TOPIC. Waiters listen on both.
+`wiring_topic(host)` after the commit; when too many hosts are concerned, WIRING_TOPIC. Waiters listen on both. What
+changes with every port is told on `members_topic(group)` and `peers_topic(network)`, and may be gathered.
 """
 
 from maldon.network.loops.place_routers import place_routers
@@ -25,11 +26,10 @@ from maldon.network.verbs.nics import (
 from maldon.network.verbs.observed import record_wires
 from maldon.network.verbs.security_group import groups_for
 from maldon.network.verbs.seen import FixedSeen, PortSeen, server_nets, server_places, servers_with_ports
-from maldon.network.verbs.wake import MEMBERS_TOPIC, WIRING_TOPIC, wiring_topic
+from maldon.network.verbs.wake import WIRING_TOPIC, members_topic, peers_topic, wiring_topic
 from maldon.network.wiring import wiring, wirings
 
 __all__ = [
-    "MEMBERS_TOPIC",
     "WIRING_TOPIC",
     "FixedSeen",
     "GroupSeen",
@@ -48,6 +48,8 @@ __all__ = [
     "ensure_public_network",
     "groups_for",
     "make_ports",
+    "members_topic",
+    "peers_topic",
     "place_routers",
     "record_wires",
     "server_groups",

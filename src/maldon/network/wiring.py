@@ -1,6 +1,6 @@
 """What hosts must carry, computed from the tables whenever it is asked for.
 
-The tables are the desired state; there is no second copy that could differ. Everything is read in at most fourteen
+The tables are the desired state; there is no second copy that could differ. Everything is read in at most fifteen
 statements, however many hosts ask at once, and put together here: the networks of a host's ports and routers, the
 security groups that filter, the ports, the routers. The same tables give the same value, so that its digest may serve
 as an ETag.
@@ -57,6 +57,7 @@ class _Read:
     facts: dict[str, PortFacts] = field(default_factory=dict)
     rules: Rows = field(default_factory=dict)
     members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    specs: dict[str, GroupSpec] = field(default_factory=dict)
     floating: Rows = field(default_factory=dict)
     tunnels: dict[str, str] = field(default_factory=dict)
     carriers: dict[str, set[str]] = field(default_factory=dict)
@@ -136,7 +137,7 @@ async def _read(session: Session, op: Op, hosts: list[_Here]) -> _Read:
     read.subnets = await _SUBNETS.of(session, carried)
     read.cidrs = {s.id: s for some in read.subnets.values() for s in some}
     read.fixed = await FIXED_IPS.of(session, [row.id for row in (*bound, *legs)])
-    read.tunnels = {h.name: h.tunnel_ip for h in await placement.hosts(session, op) if h.alive}
+    read.tunnels = await placement.tunnels(session, op)
     own = [row.id for row in read.networks.values() if not row.external]
     read.carriers = await carriers(session, own) if own else {}
     await _read_groups(session, read, [row.id for here in hosts for row in here.guests])
@@ -257,8 +258,15 @@ def _groups(here: _Here, read: _Read) -> Iterable[GroupSpec]:
     used = {group for row in here.guests for group in read.groups.get(row.id, ())}
     named = {rule.remote_group_id for group in used for rule in read.rules.get(group, ()) if rule.remote_group_id}
     for group in sorted(used | named):
-        specs = tuple(_rule(rule) for rule in read.rules.get(group, ())) if group in used else ()
-        yield GroupSpec(group, specs, read.members.get(group, ()))
+        yield _group(group, read) if group in used else GroupSpec(group, (), read.members.get(group, ()))
+
+
+def _group(group: str, read: _Read) -> GroupSpec:
+    """A group that filters ports, the same value on every host."""
+    if group not in read.specs:
+        rules_of = tuple(_rule(rule) for rule in read.rules.get(group, ()))
+        read.specs[group] = GroupSpec(group, rules_of, read.members.get(group, ()))
+    return read.specs[group]
 
 
 def _rule(row: Any) -> RuleSpec:

@@ -40,6 +40,7 @@ __all__ = [
     "release",
     "report_host",
     "set_host",
+    "tunnels",
 ]
 
 CANDIDATES = 5
@@ -139,6 +140,16 @@ async def host_states(session: Session, op: Op, names: Iterable[str]) -> dict[st
     """Whether each of these hosts is enabled and whether it is alive, of those that are known."""
     rows = await session.all(_STATES, {"names": [*names], "since": _since(op)})
     return {name: (enabled, alive) for name, enabled, alive in rows}
+
+
+_TUNNELS = select(table.c.name, table.c.tunnel_ip).where(
+    table.c.forced_down.is_(False), table.c.last_seen >= bindparam("since", type_=table.c.last_seen.type)
+)
+
+
+async def tunnels(session: Session, op: Op) -> dict[str, str]:
+    """Where the living hosts take tunnels, by name."""
+    return dict(map(tuple, await session.all(_TUNNELS, {"since": _since(op)})))
 
 
 async def get_host(session: Session, op: Op, host_id: str) -> Host:

@@ -16,6 +16,32 @@ from maldon.ports.bus import Bus, Message
 
 log = structlog.get_logger()
 PREFIX = "wake."
+_COUNTERS = 4096
+
+
+class Heard:
+    """How often topics were heard: the same number twice means that nothing was heard between.
+
+    Topics share a fixed number of counters, so that they may be as many as there are things in the cloud: now and then
+    somebody looks again for nothing.
+    """
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, counts: list[int] | None = None) -> None:
+        self._counts = counts or [0] * _COUNTERS
+
+    def of(self, topic: str) -> int:
+        """The topic's number."""
+        return self._counts[hash(topic) % _COUNTERS]
+
+    def hear(self, topic: str) -> None:
+        """Once more."""
+        self._counts[hash(topic) % _COUNTERS] += 1
+
+    def copy(self) -> "Heard":
+        """The numbers as they are now."""
+        return Heard(self._counts.copy())
 
 
 class Wakes:
@@ -25,7 +51,7 @@ class Wakes:
         self._bus = bus
         self._sleepers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._outgoing: set[str] = set()
-        self._woken: dict[str, int] = defaultdict(int)
+        self.heard = Heard()
         self._some = asyncio.Event()
         self._me = new_id().encode()
 
@@ -36,12 +62,8 @@ class Wakes:
             self._outgoing.add(topic)
             self._some.set()
 
-    def count(self, topic: str) -> int:
-        """How often this process has heard the topic: the same number twice means that nothing was heard between."""
-        return self._woken[topic]
-
     def _set(self, topic: str) -> None:
-        self._woken[topic] += 1
+        self.heard.hear(topic)
         for event in self._sleepers.get(topic, ()):
             event.set()
 

@@ -1,8 +1,10 @@
 """The wiring of many hosts, computed together.
 
 A change that concerns many hosts wakes all of their agents' polls at once. The first to ask computes; who asks
-meanwhile is gathered, and the next round answers all of them from one set of statements. An answer is given again while
-nothing was heard that could change it, and for a few seconds at most: a lost message only costs time.
+meanwhile is gathered, and the next round answers all of them from one set of statements, and with them those whose
+answers would not hold much longer. An answer is given again while nothing was heard that could change it, and for a few
+seconds at most: a lost message only costs time. What was heard of groups' members and networks' peers concerns only the
+hosts that carry them.
 """
 
 import asyncio
@@ -14,7 +16,8 @@ import msgspec
 from maldon.compute.settings import ComputeSettings
 from maldon.kernel.op import Op
 from maldon.network import service as network
-from maldon.work.wakes import Wakes
+from maldon.ports.switch import Wiring
+from maldon.work.wakes import Heard, Wakes
 
 Answer = tuple[bytes, str]
 KEPT_S = 5.0
@@ -22,12 +25,16 @@ KEPT_S = 5.0
 
 @dataclass(slots=True)
 class _Kept:
-    """An answer, when it was made, and what had been heard by then: changes of the host, of any, of groups' members."""
+    """An answer, when it was made and last asked for, and what had been heard by then.
+
+    `prompt` are changes that make it void at once, `gathered` those that may wait for others, by topic.
+    """
 
     answer: Answer
     at: float
-    heard: tuple[int, int]
-    members: int
+    asked: float
+    prompt: dict[str, int]
+    gathered: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -46,39 +53,48 @@ class WiringBoard:
 
     async def of(self, op: Op, host: str) -> Answer:
         """A host's wiring as JSON and its ETag."""
-        kept = self._kept.get(host)
-        if kept is not None and _holds(op, host, kept):
-            return kept.answer
+        kept, now = self._kept.get(host), asyncio.get_running_loop().time()
+        if kept is not None:
+            kept.asked = now
+            if _holds(op, kept, now):
+                return kept.answer
         mine = self._gathering
         mine.hosts.add(host)
         async with self._turn:
             if mine.answers is None:
                 self._gathering = _Round()
-                mine.answers = await self._compute(op, sorted(mine.hosts))
+                mine.answers = await self._compute(op, mine.hosts)
         return mine.answers[host]
 
-    async def _compute(self, op: Op, hosts: list[str]) -> dict[str, Answer]:
-        now, heard = asyncio.get_running_loop().time(), {host: _heard(op, host) for host in hosts}
-        members = op.use(Wakes).count(network.MEMBERS_TOPIC)
+    async def _compute(self, op: Op, asking: set[str]) -> dict[str, Answer]:
+        now, heard = asyncio.get_running_loop().time(), op.use(Wakes).heard.copy()
+        self._kept = {host: kept for host, kept in self._kept.items() if now - kept.asked < KEPT_S}
+        soon = now + op.use(ComputeSettings).members_pause_s / 2
+        hosts = asking | {host for host, kept in self._kept.items() if not _holds(op, kept, soon)}
         async with op.db.read() as session:
-            found = await network.wirings(session, op, hosts)
+            found = await network.wirings(session, op, sorted(hosts))
         answers = {name: _answer(msgspec.json.encode(wiring)) for name, wiring in found.items()}
         for host, answer in answers.items():
-            self._kept[host] = _Kept(answer, now, heard[host], members)
+            asked = self._kept[host].asked if host in self._kept else now
+            self._kept[host] = _Kept(answer, now, asked, *_topics(host, found[host], heard))
         return answers
 
 
-def _heard(op: Op, host: str) -> tuple[int, int]:
-    wakes = op.use(Wakes)
-    return wakes.count(network.wiring_topic(host)), wakes.count(network.WIRING_TOPIC)
+def _topics(host: str, wiring: Wiring, heard: Heard) -> tuple[dict[str, int], dict[str, int]]:
+    """What of all that was heard concerns a host: at once, and in time."""
+    prompt = [network.wiring_topic(host), network.WIRING_TOPIC]
+    gathered = [network.members_topic(group.id) for group in wiring.groups]
+    gathered += [network.peers_topic(carried.id) for carried in wiring.networks]
+    return {topic: heard.of(topic) for topic in prompt}, {topic: heard.of(topic) for topic in gathered}
 
 
-def _holds(op: Op, host: str, kept: _Kept) -> bool:
-    """Whether an answer may be given again; new members of groups may wait as long as they are gathered."""
-    age = asyncio.get_running_loop().time() - kept.at
-    same_members = op.use(Wakes).count(network.MEMBERS_TOPIC) == kept.members
-    patience = KEPT_S if same_members else op.use(ComputeSettings).members_pause_s
-    return age < patience and _heard(op, host) == kept.heard
+def _holds(op: Op, kept: _Kept, at: float) -> bool:
+    """Whether an answer may still be given at that time."""
+    heard = op.use(Wakes).heard
+    if any(heard.of(topic) != number for topic, number in kept.prompt.items()):
+        return False
+    others = any(heard.of(topic) != number for topic, number in kept.gathered.items())
+    return at - kept.at < (op.use(ComputeSettings).members_pause_s if others else KEPT_S)
 
 
 def _answer(body: bytes) -> Answer:

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select, union
+from sqlalchemy import select
 
 from maldon.kernel.op import Op, Session
+from maldon.network.collection import Below
 from maldon.network.models.port import ports
 from maldon.network.models.router import routers
 from maldon.network.verbs.wake import wake_all, wake_hosts
@@ -13,21 +14,22 @@ ROUTER_OWNERS = ("network:router_interface", "network:router_gateway")
 MANY = 50  # hosts from which on one topic for all is cheaper
 
 
+_BOUND = Below(select(ports.c.network_id, ports.c.host).where(ports.c.host != "").distinct(), ports.c.network_id)
+_ROUTED = Below(
+    select(ports.c.network_id, routers.c.host)
+    .join(routers, routers.c.id == ports.c.device_id)
+    .where(ports.c.device_owner.in_(ROUTER_OWNERS), routers.c.host.is_not(None))
+    .distinct(),
+    ports.c.network_id,
+)
+
+
 async def carriers(session: Session, network_ids: Collection[str]) -> dict[str, set[str]]:
     """Host names by network."""
-    bound = select(ports.c.network_id, ports.c.host).where(ports.c.network_id.in_(network_ids), ports.c.host != "")
-    routed = (
-        select(ports.c.network_id, routers.c.host)
-        .join(routers, routers.c.id == ports.c.device_id)
-        .where(
-            ports.c.network_id.in_(network_ids),
-            ports.c.device_owner.in_(ROUTER_OWNERS),
-            routers.c.host.is_not(None),
-        )
-    )
     found: dict[str, set[str]] = {}
-    for network_id, host in await session.all(union(bound, routed)):
-        found.setdefault(network_id, set()).add(host)
+    for where in (_BOUND, _ROUTED):
+        for network_id, rows in (await where.of(session, [*network_ids])).items():
+            found.setdefault(network_id, set()).update(row.host for row in rows)
     return found
 
 

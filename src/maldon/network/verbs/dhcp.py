@@ -17,6 +17,7 @@ from maldon.network.plan.addresses import new_mac, slaac
 from maldon.network.verbs.address import RANDOM, Place, free_place, gives_itself, write_places
 from maldon.network.verbs.carriers import wake_networks
 from maldon.network.verbs.record import Record, born
+from maldon.network.verbs.wake import wake_peers
 
 DHCP_OWNER = "network:dhcp"
 _SPACE = uuid.UUID("6f1d3b5e-8a1c-4a53-9d1b-2f9f4f0f6a11")
@@ -34,7 +35,7 @@ async def ensure_dhcp(session: Session, op: Op, network: Any, host: str, there: 
     if row is None:
         row = await _new(session, op, network, host, port_id)
         has: list[str] = []
-        await wake_networks(session, op, [network.id])
+        wake_peers(session, op, network.id)
     else:
         known = await session.all(select(fixed_ips.c.subnet_id).where(fixed_ips.c.port_id == port_id))
         has = [one.subnet_id for one in known]
@@ -108,7 +109,7 @@ async def drop_idle_dhcp(session: Session, op: Op, network_id: str, host: str) -
     )
     if left is not None:
         return
-    await wake_networks(session, op, [network_id])
+    wake_peers(session, op, network_id)
     port_id = dhcp_port_id(network_id, host)
     await session.run(delete(fixed_ips).where(fixed_ips.c.port_id == port_id))
     await session.run(delete(ports).where(ports.c.id == port_id))

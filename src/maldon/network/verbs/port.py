@@ -145,8 +145,7 @@ async def _bound(session: Session, op: Op, row: Any, network: Any, there: Sequen
     wake_hosts(session, op, [row.host])
     if not row.device_owner.startswith("network:"):
         await ensure_dhcp(session, op, network, row.host, there)
-    if groups:
-        wake_members(session, op)
+    wake_members(session, op, groups)
 
 
 async def fixed_of(session: Session, port_id: str) -> list[Place]:
@@ -202,7 +201,7 @@ async def _new_groups(session: Session, op: Op, row: Record, given: Mapping[str,
         if wanted:
             await session.run(_JOIN, [{"port_id": row.id, "group_id": g} for g in wanted])
     if row.host:
-        wake_members(session, op)
+        wake_members(session, op, {*before, *wanted})
     return wanted
 
 
@@ -273,7 +272,7 @@ def check_not_serving(row: Any) -> None:
 async def drop_port(session: Session, op: Op, row: Any) -> None:
     """Take a port away with all that hangs on it."""
     if row.host:
-        wake_members(session, op)
+        wake_members(session, op, await groups_of(session, row.id))
         wake_hosts(session, op, [row.host])
     await release_floating(session, op, row.id)
     await session.run(delete(fixed_ips).where(fixed_ips.c.port_id == row.id))
