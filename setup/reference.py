@@ -25,7 +25,7 @@ def settings() -> str:
     for section, kind in SECTIONS.items():
         lines += [f"## [{section}]\n", "| Option | Variable | Default | |", "|---|---|---|---|"]
         for field in dataclasses.fields(kind):
-            variable = f"MALDON_{section}_{field.name}".upper()
+            variable = f"MALDON_{section}_{field.name}".upper().replace("-", "_")
             lines.append(f"| `{field.name}` | `{variable}` | `{field.default!r}` | {field.metadata['help']} |")
         lines.append("")
     return "\n".join(lines)

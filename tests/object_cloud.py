@@ -1,40 +1,61 @@
 """An object store in this process, asked by HTTP: the whole stack from the ASGI call down, on disks in a directory.
 
-Tokens are names, as in tests/harness.py. Paths are below /v1: `await store("PUT", "AUTH_.../c/o", b"bytes")`.
+Tokens are names, as in tests/harness.py. Paths are below the account: `await store("PUT", "c/o", b"bytes")`.
 """
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from maldon.objectstore.proxy.app import Proxy
-from tests.harness import DEMO, Answer, call
+from maldon.objectstore.service import ObjectSettings, disks, open_cluster, proxy_app
+from tests.harness import ADMIN_PROJECT, DEMO, OTHER, TOKENS, Answer, NamedTokens, call
 
-ACCOUNT = f"AUTH_{DEMO}"
+ACCOUNT, OTHERS, ADMINS = f"AUTH_{DEMO}", f"AUTH_{OTHER}", f"AUTH_{ADMIN_PROJECT}"
+RESELLER = replace(TOKENS["other"], user_id="u-reseller", roles=("ResellerAdmin",))
+
+
+class Tokens(NamedTokens):
+    """Those of the harness, and a reseller admin."""
+
+    async def actor(self, token: str) -> Any:
+        return RESELLER if token == "reseller" else await super().actor(token)
 
 
 @dataclass(frozen=True)
 class Asker:
-    """A client of a proxy. `account` is where paths begin that do not name one."""
+    """A client of a proxy. `account` is where its paths begin."""
 
     proxy: Proxy
     token: str = "demo"
     account: str = ACCOUNT
     headers: dict[str, str] = field(default_factory=dict)
 
-    def as_(self, token: str, **headers: str) -> "Asker":
-        return replace(self, token=token, headers=headers)
+    def as_(self, token: str, account: str = "", **headers: str) -> "Asker":
+        return replace(self, token=token, account=account or self.account, headers=headers)
 
     async def __call__(self, method: str, path: str = "", body: bytes = b"", query: str = "", **headers: Any) -> Answer:
-        """One request to `path` in the account. Header names are given with underscores."""
+        """One request to `path` in the account. Header names are given with underscores; None leaves one out."""
         where = f"/v1/{self.account}" + (f"/{quote(path)}" if path else "")
         return await self.raw(method, where, body, query, **headers)
 
     async def raw(self, method: str, where: str, body: bytes = b"", query: str = "", **headers: Any) -> Answer:
         """One request to a path as it stands."""
-        sent = {"host": "store.test", **self.headers, **{k.replace("_", "-"): str(v) for k, v in headers.items()}}
+        sent = {"Host": "store.test", **self.headers}
         if self.token:
-            sent.setdefault("X-Auth-Token", self.token)
+            sent["X-Auth-Token"] = self.token
         if body or method in {"PUT", "POST"}:
-            sent.setdefault("Content-Length", str(len(body)))
-        return await call(self.proxy, method, where, query, {k: v for k, v in sent.items() if v != "None"}, body)
+            sent["Content-Length"] = str(len(body))
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await call(self.proxy, method, where, query, {n: str(v) for n, v in sent.items() if v is not None}, body)
+
+
+@contextlib.asynccontextmanager
+async def object_store(home: Path, **settings: Any) -> AsyncIterator[Asker]:
+    """A store of one node with one disk, asked by a member of the project demo."""
+    cluster = open_cluster(home, ObjectSettings(**settings))
+    async with disks(cluster):
+        yield Asker(proxy_app(cluster, Tokens()))

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,30 +48,33 @@ def main() -> None:
     "--simulate", is_flag=True, help="No guests, no wires, no root: fake hypervisor and switch under real APIs."
 )
 @click.option("--hosts", type=click.IntRange(1, 1000), help="How many hosts a simulated cloud has (1).")
+@click.option("--workers", type=click.IntRange(1, 64), help="How many processes serve objects (1).")
 @click.option("--detach", is_flag=True, help="Return once every API answers; the cloud runs on.")
 @click.option("--ready-fd", type=int, hidden=True)
-def up(home: Path, port: int | None, *, simulate: bool, hosts: int | None, detach: bool, ready_fd: int | None) -> None:
+def up(detach: bool, **wanted: Any) -> None:  # noqa: FBT001 - click names its arguments
     """Start the whole cloud in one process."""
+    from maldon.runtime.wanted import Wanted
+
     if detach:
         from maldon.runtime.detach import up_detached
 
-        up_detached(home, port, simulate=simulate, hosts=hosts)
+        up_detached(Wanted(**wanted))
         return
-    from maldon.runtime.up import Wanted
     from maldon.runtime.up import up as start
 
-    start(Wanted(home, port, simulate, hosts, ready_fd))
+    start(Wanted(**wanted))
 
 
 @main.command()
 @HOME
 @click.option("--simulate", is_flag=True, help="Let node-agent stand for simulated hosts.")
+@click.option("--worker", is_flag=True, hidden=True)
 @click.argument("roles", nargs=-1, required=True)
-def run(home: Path, roles: tuple[str, ...], *, simulate: bool) -> None:
+def run(home: Path, roles: tuple[str, ...], *, simulate: bool, worker: bool) -> None:
     """Run only these ROLES in this process."""
     from maldon.runtime.run_roles import run_roles
 
-    run_roles(home, roles, simulate=simulate)
+    run_roles(home, roles, simulate=simulate, worker=worker)
 
 
 @main.command()

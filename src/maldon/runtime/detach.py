@@ -8,19 +8,20 @@ import time
 from pathlib import Path
 
 from maldon.runtime.home import Home, Trouble
+from maldon.runtime.wanted import Wanted
 
 PATIENCE_S = 60.0
 
 
-def up_detached(path: Path, port: int | None, *, simulate: bool, hosts: int | None) -> None:
+def up_detached(wanted: Wanted) -> None:
     """Start it and return once every API answers. Raises Trouble with what it said when it did not start."""
-    home = Home(path)
+    home = Home(wanted.home)
     home.make()
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "maldon.runtime", "up", "--home", str(home.path), "--ready-fd", str(writer)]
-    command += ["--port", str(port)] if port else []
-    command += ["--simulate"] if simulate else []
-    command += ["--hosts", str(hosts)] if hosts else []
+    command += ["--simulate"] if wanted.simulate else []
+    for name in ("port", "hosts", "workers"):
+        command += [f"--{name}", str(value)] if (value := getattr(wanted, name)) else []
     with (home / "maldon.log").open("ab") as log:
         begun = log.tell()
         child = subprocess.Popen(

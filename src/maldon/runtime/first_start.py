@@ -15,6 +15,7 @@ from maldon.identity import service as identity
 from maldon.image import service as image
 from maldon.kernel.op import Op
 from maldon.network import service as network
+from maldon.runtime import objects
 from maldon.runtime.process import MALDON, SERVICES, Process
 
 TYPES = {
@@ -33,6 +34,7 @@ async def make_accounts(process: Process) -> None:
     endpoints = {
         name: (TYPES[name][0], f"{process.url}{SERVICES[f'{name}-api'].prefix}{TYPES[name][1]}") for name in TYPES
     }
+    endpoints["object-store"] = ("swift", f"{objects.url(process)}/v1/AUTH_$(project_id)s")
     wanted = identity.Bootstrap(
         admin_password=passwords["admin"],
         demo_password=passwords["demo"],

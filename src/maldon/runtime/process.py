@@ -26,6 +26,7 @@ from maldon.kernel.clock import SystemClock
 from maldon.kernel.ids import new_request_id
 from maldon.kernel.op import Actor, Op
 from maldon.network import routes as network_routes
+from maldon.objectstore.service import Cluster
 from maldon.placement import routes as placement_routes
 from maldon.placement import service as placement
 from maldon.ports.bus import Bus
@@ -57,7 +58,9 @@ MALDON = Actor(user_id="maldon", user_name="maldon", roles=("admin", "manager", 
 
 @dataclass
 class Process:
-    """What the roles of a process share."""
+    """What the roles of a process share. `objects` is there once a role of the object store was chosen; a `worker` is
+    one of several such processes, and leaves the port that all APIs share to the first.
+    """
 
     home: Home
     settings: Settings
@@ -69,6 +72,8 @@ class Process:
     kit: Mapping[type, Any]
     verifier: identity.TokenVerifier
     roles: dict[str, str] = field(default_factory=dict)
+    objects: Cluster | None = None
+    worker: bool = False
 
     def __post_init__(self) -> None:
         metrics.count_statements(lambda: self.db.statements)

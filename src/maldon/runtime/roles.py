@@ -1,8 +1,9 @@
 """The roles by name: each is a function that runs until it is stopped.
 
-`identity-api`, `image-api`, `network-api`, `placement-api`, `compute-api` answer on the HTTP front that their process
-shares; `worker` advances operations and runs the services' loops; `notifier` tells the bus what happened; `node-agent`
-makes this machine a node of the cloud.
+`identity-api`, `image-api`, `network-api`, `placement-api`, `compute-api` and `object-proxy` answer on the HTTP front
+that their process shares; `object-storage` serves this node's disks, `object-workers` starts more processes over them;
+`worker` advances operations and runs the services' loops; `notifier` tells the bus what happened; `node-agent` makes
+this machine a node of the cloud.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from maldon.compute import service as compute
 from maldon.image import service as image
 from maldon.network import service as network
 from maldon.ports.switch import ExternalLink
+from maldon.runtime import objects
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.process import SERVICES, Process, Role, driver
 from maldon.runtime.serve import bind, serve
@@ -30,6 +32,7 @@ from maldon.work.outbox import send_notifications
 from maldon.work.runner import Runner
 
 Started = Callable[[], None]
+HTTP = "http"
 
 
 def choose(names: Iterable[str], process: Process) -> Mapping[str, Role]:
@@ -39,24 +42,29 @@ def choose(names: Iterable[str], process: Process) -> Mapping[str, Role]:
     if unknown:
         raise Trouble(f"There is no role {unknown[0]!r}; there are {', '.join(NAMES)}.")
     roles: dict[str, Role] = {name: _OTHERS[name] for name in names if name in _OTHERS}
-    apis = [name for name in names if name in SERVICES]
-    if apis:
-        roles = {**_http(apis, process), **roles}
+    apis = [name for name in names if name in SERVICES or name == objects.PROXY]
+    if apis or (objects.STORAGE in names and objects.storage_port(process)):
+        roles = {**_http(apis or [HTTP], process, serves_disks=objects.STORAGE in names), **roles}
     if process.settings.cloud.bus:
         roles["wakes"] = _wakes
     return roles
 
 
-def _http(apis: list[str], process: Process) -> dict[str, Role]:
+def _http(apis: list[str], process: Process, *, serves_disks: bool) -> dict[str, Role]:
     """One front for all the APIs of the process; it runs as the first of them, the others are there with it."""
     cloud, around = process.settings.cloud, process.surroundings()
-    apps = {name: build(SERVICES[name], around) for name in apis}
-    sockets = [bind(cloud.listen, cloud.port)]
+    services = [SERVICES[name] for name in apis if name in SERVICES]
+    by_prefix: dict[str, Any] = {service.prefix.strip("/"): build(service, around) for service in services}
     by_port: dict[int, Any] = {}
     if cloud.native_ports:
-        by_port = {SERVICES[name].port: app for name, app in apps.items()}
-        sockets += [bind(cloud.listen, port) for port in by_port]
-    front = Front({SERVICES[name].prefix.strip("/"): app for name, app in apps.items()}, by_port, process.problems)
+        by_port = {service.port: by_prefix[service.prefix.strip("/")] for service in services}
+    sockets = [] if process.worker else [bind(cloud.listen, port) for port in (cloud.port, *by_port)]
+    if objects.PROXY in apis:
+        by_prefix[objects.PREFIX] = objects.proxy(process)
+    for port, app in objects.ports(process, by_prefix.get(objects.PREFIX), serves_disks=serves_disks).items():
+        by_port[port] = app
+        sockets.append(bind(cloud.listen, port, shared=process.settings.object.workers > 1))
+    front = Front(by_prefix, by_port, process.problems)
     serving = asyncio.Event()
 
     async def first(_process: Process, started: Started) -> None:
@@ -165,5 +173,11 @@ def external_link(settings: Settings, cidr: str) -> ExternalLink:
     return ExternalLink((f"{network_of[1]}/{network_of.prefixlen}",), settings.host.external_namespace or None)
 
 
-_OTHERS: dict[str, Role] = {"worker": _worker, "notifier": _notifier, "node-agent": _node_agent}
-NAMES = (*SERVICES, *_OTHERS)
+_OTHERS: dict[str, Role] = {
+    objects.STORAGE: objects.storage,
+    objects.WORKERS: objects.workers,
+    "worker": _worker,
+    "notifier": _notifier,
+    "node-agent": _node_agent,
+}
+NAMES = (*SERVICES, objects.PROXY, *_OTHERS)

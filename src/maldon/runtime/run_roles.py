@@ -14,10 +14,11 @@ from maldon.runtime.roles import choose
 from maldon.runtime.settings import Settings, read_settings
 
 
-def run_roles(path: Path, names: tuple[str, ...], *, simulate: bool) -> None:
+def run_roles(path: Path, names: tuple[str, ...], *, simulate: bool, worker: bool = False) -> None:
     """Run until a signal. Raises Trouble when it cannot start.
 
     Processes may share a home; on other machines they need copies of its secrets.json and fernet-keys.
+    A `worker` is a child of such a process, and ends with it: when its standard input does.
     """
     import uvloop
 
@@ -27,14 +28,17 @@ def run_roles(path: Path, names: tuple[str, ...], *, simulate: bool) -> None:
     home.keep(simulated=simulate, external_cidr=settings.host.external_cidr or str(FIRST))
     set_up(settings.cloud.log_format, settings.cloud.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(home, settings, names))
+        runner.run(_run(home, settings, names, worker=worker))
 
 
-async def _run(home: Home, settings: Settings, names: tuple[str, ...]) -> None:
+async def _run(home: Home, settings: Settings, names: tuple[str, ...], *, worker: bool) -> None:
     stop = asyncio.Event()
+    if worker:
+        asyncio.get_running_loop().add_reader(0, stop.set)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_process(home, settings) as process:
+        process.worker = worker
         if "identity-api" in names:
             await make_accounts(process)
             await make_resources(process)

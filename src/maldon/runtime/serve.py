@@ -20,11 +20,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(address: str, port: int) -> socket.socket:
-    """A listening socket. Raises Trouble that names who holds the port."""
+def bind(address: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; a shared one lets other processes of ours listen beside it.
+
+    Raises Trouble that names who holds the port.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((address, port))
         sock.listen(2048)

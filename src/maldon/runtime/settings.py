@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from maldon.identity.settings import IdentitySettings
 from maldon.image.settings import ImageSettings
 from maldon.kernel.settings import BadSetting, load, option
 from maldon.network.settings import NetworkSettings
+from maldon.objectstore import service as objectstore
 from maldon.placement.settings import PlacementSettings
 from maldon.runtime.home import Trouble
 
@@ -60,6 +62,8 @@ class Settings:
     placement: PlacementSettings
     compute: ComputeSettings
     quota: QuotaSettings
+    object: objectstore.ObjectSettings
+    object_parts: Mapping[type[Any], Any]
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -72,6 +76,7 @@ SECTIONS: dict[str, type[Any]] = {
     "placement": PlacementSettings,
     "compute": ComputeSettings,
     "quota": QuotaSettings,
+    **objectstore.SECTIONS,
 }
 
 
@@ -85,6 +90,8 @@ def read_settings(path: Path) -> Settings:
     if unknown:
         raise Trouble(f"{path} has no section [{unknown[0]}]; there are {', '.join(SECTIONS)}.")
     try:
-        return Settings(**{name: load(kind, name, tables.get(name, {}), os.environ) for name, kind in SECTIONS.items()})
+        read = {name: load(kind, name, tables.get(name, {}), os.environ) for name, kind in SECTIONS.items()}
     except BadSetting as error:
         raise Trouble(str(error)) from error
+    parts = {type(read.pop(name)): value for name, value in list(read.items()) if name.startswith("object-")}
+    return Settings(**read, object_parts=parts)

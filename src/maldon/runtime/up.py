@@ -6,8 +6,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -19,18 +18,8 @@ from maldon.runtime.log import set_up
 from maldon.runtime.process import Process, open_process, run, run_record
 from maldon.runtime.roles import NAMES, choose, lacking
 from maldon.runtime.settings import Settings, read_settings
+from maldon.runtime.wanted import Wanted
 from maldon.work.runner import release_leases
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the command line asks for; None means that the settings decide."""
-
-    home: Path
-    port: int | None = None
-    simulate: bool = False
-    hosts: int | None = None
-    ready_fd: int | None = None
 
 
 class Report:
@@ -54,6 +43,8 @@ def settings_for(home: Home, wanted: Wanted) -> Settings:
     settings = read_settings(home / "maldon.toml")
     if wanted.port is not None:
         settings = replace(settings, cloud=replace(settings.cloud, port=wanted.port))
+    if wanted.workers is not None:
+        settings = replace(settings, object=replace(settings.object, workers=wanted.workers))
     if wanted.hosts is not None:
         settings = replace(settings, host=replace(settings.host, simulated=wanted.hosts))
     return settings

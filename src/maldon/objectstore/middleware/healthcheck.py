@@ -36,4 +36,4 @@ def make(store: Store, below: Handler) -> Handler:
     return handle
 
 
-LAYER = Layer("healthcheck", make)
+LAYER = Layer("healthcheck", make, settings=HealthcheckSettings)

@@ -50,4 +50,4 @@ def info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("name_check", make, info)
+LAYER = Layer("name_check", make, info, NameCheckSettings)

@@ -83,9 +83,15 @@ class Proxy:
             await _stream(body, receive, send)
 
 
+async def _hang_up(receive: Any) -> None:
+    """Until the client does; what it still sends is not wanted."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def _stream(body: AsyncIterator[bytes], receive: Any, send: Any) -> None:
     """Piece by piece, until it ends or nobody listens."""
-    hung_up = asyncio.ensure_future(receive())
+    hung_up = asyncio.ensure_future(_hang_up(receive))
     try:
         async for piece in body:
             if hung_up.done():

@@ -36,13 +36,20 @@ def shown_headers(book: Book, kind: str, hidden: Sequence[str]) -> dict[str, str
     return headers
 
 
+def _inside(query: Query) -> Query:
+    """The object that stands for the directory itself is not in it."""
+    if query.reverse:
+        return replace(query, end_marker=max(query.end_marker, query.prefix))
+    return replace(query, marker=max(query.marker, query.prefix))
+
+
 async def read_listing(store: Store, request: ObjectRequest, query: Query) -> Listing | None:
     """The book and its rows; None when there is none. `path=` lists one level of a tree of pseudo-directories."""
     path, place = request.path, store.placing.book(request.path)
     level = request.query.get("path")
     if level is not None:
         folder = level.rstrip("/") + "/" if level else ""
-        query = replace(query, prefix=folder, delimiter="/", leaves=True)
+        query = _inside(replace(query, prefix=folder, delimiter="/", leaves=True))
     if request.headers.get("x-newest", "").lower() in TRUE:
         answers = await ask_all(store.placing, place, lambda node, spot, _: node.list_json(spot, path, query))
         found = max(answers, key=lambda one: one.book.put_at, default=None)

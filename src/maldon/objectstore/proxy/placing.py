@@ -6,34 +6,16 @@ errors, or said that it is full, is left alone for a while.
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
 from maldon.objectstore.node import BookNode, ObjectNode, Spot, Teaching
 from maldon.objectstore.path import Path
+from maldon.objectstore.ring.device import RingDevice
+from maldon.objectstore.ring.ring import Ring
+from maldon.objectstore.rings import Rings
 from maldon.objectstore.settings import ObjectSettings
-
-
-class Placed(Protocol):
-    """A device of a ring."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def address(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-
-
-class Ring(Protocol):
-    """What the proxy asks of a ring."""
-
-    @property
-    def replicas(self) -> float: ...
-    def partition(self, path: Path) -> int: ...
-    def nodes(self, partition: int) -> Sequence[Placed]: ...
-    def handoffs(self, partition: int) -> Iterator[Placed]: ...
 
 
 class Node(ObjectNode, BookNode, Protocol):
@@ -54,9 +36,9 @@ class Place(NamedTuple):
     ring: Ring
     partition: int
     policy: int
-    primaries: Sequence[Placed]
+    primaries: Sequence[RingDevice]
 
-    def spot(self, device: Placed) -> Spot:
+    def spot(self, device: RingDevice) -> Spot:
         return Spot(device.device, self.partition, self.policy)
 
     @property
@@ -71,13 +53,13 @@ class Patience:
         self._most, self._rest_s, self._clock = settings.error_limit, settings.error_rest_s, clock
         self._errors: dict[tuple[str, str], tuple[int, float]] = {}
 
-    def failed(self, device: Placed, *, full: bool = False) -> None:
+    def failed(self, device: RingDevice, *, full: bool = False) -> None:
         """Count an error; a disk that is full is left alone at once."""
         key = (device.address, device.device)
         count, _ = self._errors.get(key, (0, 0.0))
         self._errors[key] = (self._most + 1 if full else count + 1, self._clock())
 
-    def resting(self, device: Placed) -> bool:
+    def resting(self, device: RingDevice) -> bool:
         """Whether it is to be left alone."""
         if not self._errors:
             return False
@@ -92,20 +74,17 @@ class Patience:
 class Placing:
     """The rings, and the order in which devices are asked."""
 
-    def __init__(
-        self, account: Ring, container: Ring, objects: Mapping[int, Ring], nodes: Nodes, settings: ObjectSettings
-    ) -> None:
-        self._account, self._container, self._objects = account, container, objects
-        self.nodes, self.patience = nodes, Patience(settings)
+    def __init__(self, rings: Rings, nodes: Nodes, settings: ObjectSettings) -> None:
+        self._rings, self.nodes, self.patience = rings, nodes, Patience(settings)
 
     def book(self, path: Path) -> Place:
         """Of an account or a container."""
-        ring = self._container if path.container else self._account
+        ring = self._rings.container() if path.container else self._rings.account()
         partition = ring.partition(path)
         return Place(ring, partition, 0, ring.nodes(partition))
 
     def object(self, path: Path, policy: int) -> Place:
-        ring = self._objects[policy]
+        ring = self._rings.object(policy)
         partition = ring.partition(path)
         return Place(ring, partition, policy, ring.nodes(partition))
 
@@ -118,7 +97,7 @@ class Placing:
             told[n % replicas].append(Teaching(device.address, place.spot(device)))
         return told
 
-    def order(self, place: Place) -> list[Placed]:
+    def order(self, place: Place) -> list[RingDevice]:
         """The devices to ask for a reading, those that rest left out unless all do."""
         if len(place.primaries) == 1:
             return list(place.primaries)
@@ -127,10 +106,10 @@ class Placing:
         devices.sort(key=lambda device: device.address != self.nodes.here)
         return self.awake(devices) or devices
 
-    def awake(self, devices: Iterable[Placed]) -> list[Placed]:
+    def awake(self, devices: Iterable[RingDevice]) -> list[RingDevice]:
         return [device for device in devices if not self.patience.resting(device)]
 
-    def handoffs(self, place: Place) -> Iterator[Placed]:
+    def handoffs(self, place: Place) -> Iterator[RingDevice]:
         """As many handoffs as there are primaries."""
         found = (device for device in place.ring.handoffs(place.partition) if not self.patience.resting(device))
         return islice(found, len(place.primaries))

@@ -13,7 +13,8 @@ import structlog
 
 from maldon.kernel.errors import CloudError, Unavailable
 from maldon.objectstore.node import NoSpace, Spot, Superseded
-from maldon.objectstore.proxy.placing import Node, Place, Placed, Placing
+from maldon.objectstore.proxy.placing import Node, Place, Placing
+from maldon.objectstore.ring.device import RingDevice
 
 log = structlog.get_logger("object.quorum")
 T = TypeVar("T")
@@ -77,7 +78,7 @@ def verdict(place: Place, tasks: list[asyncio.Task[T]]) -> list[T]:
 
 
 async def _one(
-    placing: Placing, place: Place, verb: Verb[T], first: tuple[Placed, int], handoffs: Iterator[Placed]
+    placing: Placing, place: Place, verb: Verb[T], first: tuple[RingDevice, int], handoffs: Iterator[RingDevice]
 ) -> T:
     """On one primary, or on whichever handoff can instead."""
     device, number = first

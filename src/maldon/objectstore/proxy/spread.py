@@ -11,8 +11,9 @@ from typing import Any
 
 from maldon.objectstore.node import NoSpace, Put, Record, Teaching
 from maldon.objectstore.path import Path
-from maldon.objectstore.proxy.placing import Node, Place, Placed, Placing
+from maldon.objectstore.proxy.placing import Node, Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN, verdict
+from maldon.objectstore.ring.device import RingDevice
 
 DEPTH = 8  # pieces that may wait for one replica
 
@@ -59,13 +60,13 @@ async def spread(
     return verdict(place, tasks)[0]
 
 
-def _chosen(placing: Placing, place: Place) -> list[Placed]:
+def _chosen(placing: Placing, place: Place) -> list[RingDevice]:
     """A device for each replica: a handoff where the primary rests."""
     handoffs = placing.handoffs(place)
     return [device if not placing.patience.resting(device) else next(handoffs, device) for device in place.primaries]
 
 
-async def _watched(placing: Placing, device: Placed, call: Coroutine[Any, Any, Record]) -> Record:
+async def _watched(placing: Placing, device: RingDevice, call: Coroutine[Any, Any, Record]) -> Record:
     try:
         return await call
     except BROKEN as error:

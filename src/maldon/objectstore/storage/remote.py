@@ -1,0 +1,181 @@
+"""The disks of another node, through its `storage/server.py`: the same verbs as those of one's own disks.
+
+Connections are kept. A node that does not answer in time, or not at all, is Unavailable; what it refuses is raised here
+as it was raised there.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+
+from maldon.kernel.errors import BadRequest, Unavailable
+from maldon.objectstore.node import Book, Listing, Put, Query, Reading, Record, Row, Spot, Teaching
+from maldon.objectstore.path import Path
+from maldon.objectstore.storage.wire import KEY_HEADER, REFUSALS, RESULTS, framed, read_frame, revive
+
+PIECE = 1 << 18
+Bytes = bytes | AsyncIterator[bytes]
+
+
+class Remote:
+    """A node at an address. `session` is the process's, shared by all nodes."""
+
+    def __init__(self, address: str, session: aiohttp.ClientSession, key: str) -> None:
+        self._url, self._session, self._headers = f"http://{address}/v1/", session, {KEY_HEADER: key}
+
+    async def put_object(self, spot: Spot, path: Path, put: Put, body: Bytes, teach: Sequence[Teaching] = ()) -> Record:
+        record: Record = await self._call("put_object", (spot, path, put, teach), body)
+        return record
+
+    async def read_object(
+        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
+    ) -> Reading | None:
+        response = await self._post("read_object", framed((spot, path, start, stop, fragment)))
+        try:
+            pieces = response.content.iter_any()
+            head, rest = await _in_time(read_frame(pieces))
+            record = RESULTS["read_object"].decode(head)
+        except (aiohttp.ClientError, TimeoutError, BadRequest) as error:
+            response.close()
+            raise Unavailable("", internal=f"{self._url}: {error!r}") from error
+        if record is None:
+            response.release()
+            return None
+        return Reading(record, _Pieces(response, rest))
+
+    async def head_object(self, spot: Spot, path: Path) -> Record | None:
+        record: Record | None = await self._call("head_object", (spot, path))
+        return record
+
+    async def post_object(
+        self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], teach: Sequence[Teaching] = ()
+    ) -> Record | None:
+        record: Record | None = await self._call("post_object", (spot, path, timestamp, headers, teach))
+        return record
+
+    async def delete_object(
+        self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()
+    ) -> Record | None:
+        record: Record | None = await self._call("delete_object", (spot, path, timestamp, teach))
+        return record
+
+    async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
+        return bool(await self._call("commit_object", (spot, path, timestamp)))
+
+    async def put_book(
+        self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
+    ) -> bool:
+        return bool(await self._call("put_book", (spot, path, timestamp, headers, policy)))
+
+    async def post_book(self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str]) -> bool:
+        return bool(await self._call("post_book", (spot, path, timestamp, headers)))
+
+    async def head_book(self, spot: Spot, path: Path) -> Book | None:
+        book: Book | None = await self._call("head_book", (spot, path))
+        return book
+
+    async def list_book(self, spot: Spot, path: Path, query: Query) -> tuple[Book, list[Row | str]] | None:
+        found: tuple[Book, list[Row | str]] | None = await self._call("list_book", (spot, path, query))
+        return found
+
+    async def list_json(self, spot: Spot, path: Path, query: Query) -> Listing | None:
+        found: Listing | None = await self._call("list_json", (spot, path, query))
+        return found
+
+    async def delete_book(self, spot: Spot, path: Path, timestamp: int) -> Book | None:
+        book: Book | None = await self._call("delete_book", (spot, path, timestamp))
+        return book
+
+    async def update_book(self, spot: Spot, path: Path, rows: Sequence[Row]) -> bool:
+        return bool(await self._call("update_book", (spot, path, rows)))
+
+    async def _call(self, verb: str, arguments: tuple[Any, ...], body: Bytes = b"") -> Any:
+        sent: Any = framed(arguments)
+        upload = None
+        if isinstance(body, bytes):
+            sent += body
+        else:
+            sent = upload = _Upload(sent, body)
+        try:
+            response = await self._post(verb, sent if upload is None else upload.pieces())
+            async with response:
+                data = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable("", internal=f"{self._url}: {error!r}") from error
+        except Unavailable:
+            if upload is not None and upload.failed is not None:
+                raise upload.failed from None  # not the node: whoever gave the bytes
+            raise
+        return RESULTS[verb].decode(memoryview(data)[4:])
+
+    async def _post(self, verb: str, sent: Any) -> aiohttp.ClientResponse:
+        """The response of a verb that was not refused."""
+        try:
+            response = await self._session.post(self._url + verb, data=sent, headers=self._headers)
+            if response.status != 200:
+                async with response:
+                    raise revive(REFUSALS.decode(await response.read()), response.status)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable("", internal=f"{self._url}: {error!r}") from error
+        return response
+
+
+class _Upload:
+    """Bytes on their way up, and why they ended early."""
+
+    def __init__(self, head: bytes, body: AsyncIterator[bytes]) -> None:
+        self._head, self._body = head, body
+        self.failed: Exception | None = None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield self._head
+        try:
+            async for piece in self._body:
+                yield piece
+        except Exception as error:
+            self.failed = error
+            raise
+
+
+class _Pieces:
+    """Bytes on their way down; the connection goes back when all are read, and is closed when they are not."""
+
+    def __init__(self, response: aiohttp.ClientResponse, first: bytes) -> None:
+        self._response, self._first = response, first
+
+    def __aiter__(self) -> "_Pieces":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        try:
+            piece = await self._response.content.readany()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable("", internal=f"a reading was cut off: {error!r}") from error
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def aclose(self) -> None:
+        if not self._response.content.is_eof():
+            self._response.close()
+        self._response.release()
+
+
+async def _in_time(reading: Any) -> tuple[bytes, bytes]:
+    async with asyncio.timeout(10):
+        found: tuple[bytes, bytes] = await reading
+        return found
+
+
+def open_session(connect_timeout_s: float, node_timeout_s: float) -> aiohttp.ClientSession:
+    """What all Remotes of a process share."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s, sock_read=node_timeout_s)
+    connector = aiohttp.TCPConnector(limit=0, limit_per_host=256, keepalive_timeout=60)
+    return aiohttp.ClientSession(
+        timeout=timeout, connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+    )

@@ -1,0 +1,91 @@
+"""A storage node's disks, served to the proxies and daemons of other machines: the ASGI side of wire.py."""
+
+import hmac
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import structlog
+
+from maldon.kernel.errors import BadRequest, CloudError, Forbidden, NotFound
+from maldon.objectstore.node import Reading
+from maldon.objectstore.nodes import Nodes
+from maldon.objectstore.proxy.request import SMALL, Body
+from maldon.objectstore.storage.wire import ARGUMENTS, CALLS, KEY_HEADER, encode, framed, read_frame, refuse
+
+log = structlog.get_logger("object.storage")
+PREFIX = "/v1/"
+
+
+class StorageServer:
+    """`nodes` has this node's disks; `key` is the cluster's."""
+
+    def __init__(self, nodes: Nodes, key: str, timeout_s: float) -> None:
+        self._nodes, self._key, self._timeout_s = nodes, key.encode(), timeout_s
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            result, body = await self._answer(scope, receive)
+        except CloudError as error:
+            await _reply(send, error.status, encode(refuse(error)))
+            return
+        except Exception as error:
+            log.exception("bug", path=scope["path"])
+            await _reply(send, 500, encode(refuse(CloudError("bug", internal=repr(error)))))
+            return
+        if isinstance(body, bytes):
+            await _reply(send, 200, framed(result) + body)
+        else:
+            await _stream(send, framed(result), body)
+
+    async def _answer(self, scope: Any, receive: Any) -> tuple[Any, bytes | AsyncIterator[bytes]]:
+        headers = dict(scope["headers"])
+        if not hmac.compare_digest(headers.get(KEY_HEADER.encode(), b""), self._key):
+            raise Forbidden("The cluster's key is missing or wrong.")
+        verb = scope["path"].removeprefix(PREFIX)
+        call = CALLS.get(verb)
+        if call is None or scope["method"] != "POST":
+            raise NotFound(f"There is no verb {verb[:50]!r}.")
+        length = headers.get(b"content-length")
+        pieces = aiter(Body(receive, None if length is None else int(length), self._timeout_s))
+        head, rest = await read_frame(pieces)
+        try:
+            arguments = list(ARGUMENTS[verb].decode(head))
+        except msgspec.MsgspecError as error:
+            raise BadRequest(f"The arguments cannot be read: {error}") from error
+        method = getattr(self._nodes.own, verb)
+        if call.up:
+            arguments.insert(3, await _uploaded(arguments[2].size, rest, pieces))
+        result = await method(*arguments)
+        if call.down and isinstance(result, Reading):
+            return result.record, result.body
+        return result, b""
+
+
+async def _uploaded(size: int | None, rest: bytes, pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
+    """A small body at hand, a large one as it comes."""
+    if size is None or size > SMALL:
+        return _following(rest, pieces)
+    return b"".join([rest, *[piece async for piece in pieces]])
+
+
+async def _following(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for piece in pieces:
+        yield piece
+
+
+async def _reply(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _stream(send: Any, head: bytes, body: AsyncIterator[bytes]) -> None:
+    """Chunked; an exception leaves the last chunk out, so that the reader knows."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": head, "more_body": True})
+    async for piece in body:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,110 @@
+"""How a proxy speaks to a storage node on another machine: the verbs of node.py over HTTP.
+
+    POST /v1/<verb>     4 bytes: length of what follows · the arguments in msgpack · the bytes of an object
+    200                 4 bytes: length of what follows · the result in msgpack · the bytes of an object
+    4xx, 5xx            a Refused in msgpack
+
+Every request carries the cluster's key; without it the answer is 403. Bytes of an object come in pieces, and what is
+cut off is never taken for the whole: the connection ends in the middle of a chunk.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from maldon.kernel.errors import BadRequest, CloudError, Conflict, NotFound, Unavailable
+from maldon.objectstore.node import (
+    Book,
+    Listing,
+    NoSpace,
+    Put,
+    Query,
+    Record,
+    Row,
+    Spot,
+    Superseded,
+    Teaching,
+    WrongDigest,
+)
+from maldon.objectstore.path import Path
+
+KEY_HEADER = "x-maldon-cluster-key"
+MOST_ARGUMENTS = 16 << 20  # bytes: a batch of rows is the largest
+
+
+class Call(NamedTuple):
+    """A verb: the types of its arguments and of its result; whether bytes go up or come down with it."""
+
+    arguments: Any
+    result: Any
+    up: bool = False
+    down: bool = False
+
+
+CALLS: dict[str, Call] = {
+    "put_object": Call(tuple[Spot, Path, Put, list[Teaching]], Record, up=True),
+    "read_object": Call(tuple[Spot, Path, int, int | None, int | None], Record | None, down=True),
+    "head_object": Call(tuple[Spot, Path], Record | None),
+    "post_object": Call(tuple[Spot, Path, int, dict[str, str], list[Teaching]], Record | None),
+    "delete_object": Call(tuple[Spot, Path, int, list[Teaching]], Record | None),
+    "commit_object": Call(tuple[Spot, Path, int], bool),
+    "put_book": Call(tuple[Spot, Path, int, dict[str, str], int | None], bool),
+    "post_book": Call(tuple[Spot, Path, int, dict[str, str]], bool),
+    "head_book": Call(tuple[Spot, Path], Book | None),
+    "list_book": Call(tuple[Spot, Path, Query], tuple[Book, list[Row | str]] | None),
+    "list_json": Call(tuple[Spot, Path, Query], Listing | None),
+    "delete_book": Call(tuple[Spot, Path, int], Book | None),
+    "update_book": Call(tuple[Spot, Path, list[Row]], bool),
+}
+ARGUMENTS = {verb: msgspec.msgpack.Decoder(call.arguments) for verb, call in CALLS.items()}
+RESULTS = {verb: msgspec.msgpack.Decoder(call.result) for verb, call in CALLS.items()}
+encode = msgspec.msgpack.Encoder().encode
+
+
+class Refused(msgspec.Struct):
+    """An error on its way. `held` is Superseded's."""
+
+    code: str
+    public: str
+    held: int = 0
+
+
+REFUSALS = msgspec.msgpack.Decoder(Refused)
+_KINDS: dict[str, type[CloudError]] = {
+    kind.code: kind for kind in (NoSpace, WrongDigest, Conflict, BadRequest, NotFound, Unavailable)
+}
+
+
+def framed(value: Any) -> bytes:
+    """A value with its length before it."""
+    data = encode(value)
+    return len(data).to_bytes(4, "big") + data
+
+
+def refuse(error: CloudError) -> Refused:
+    return Refused(error.code, error.public, error.held if isinstance(error, Superseded) else 0)
+
+
+def revive(refused: Refused, status: int) -> CloudError:
+    """The error as it was raised there; what we have no word for is Unavailable."""
+    if refused.code == Superseded.code:
+        return Superseded(refused.held)
+    kind = _KINDS.get(refused.code)
+    if kind is None:
+        return Unavailable("", internal=f"a storage node answered {status} {refused.code}: {refused.public}")
+    return kind(refused.public)
+
+
+async def read_frame(pieces: AsyncIterator[bytes]) -> tuple[bytes, bytes]:
+    """The framed value at the head of a body, and what came with it of the bytes that follow. Raises BadRequest."""
+    data = b""
+    async for piece in pieces:
+        data = data + piece if data else piece
+        if len(data) >= 4:
+            length = int.from_bytes(data[:4], "big")
+            if length > MOST_ARGUMENTS:
+                break
+            if len(data) >= 4 + length:
+                return data[4 : 4 + length], data[4 + length :]
+    raise BadRequest("The message ends before its arguments do.")
