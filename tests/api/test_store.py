@@ -180,3 +180,46 @@ async def test_statements_that_are_kept_are_counted(db):
         for n in range(5):
             assert await session.first(kept, {"wanted": "a"}) is None
             assert db.statements - before == n + 1
+
+
+async def test_changes_that_are_kept_do_the_same_every_time(db):
+    make, drop = insert(things), things.delete().where(things.c.id.in_(bindparam("gone", expanding=True)))
+    change = (
+        update(things)
+        .where(things.c.id == bindparam("wanted"), things.c.size < 9)
+        .values(size=things.c.size + bindparam("more"), document=bindparam("told"), good=True)
+    )
+    for n in range(4):
+        async with db.begin() as session:
+            before = db.statements
+            assert await session.run(make, thing("a", document={"ä": n})) == 1
+            await session.run(make, [thing("b", good=False), thing("c", at=n)])
+            assert await session.run(change, {"wanted": "a", "more": n, "told": [n, None]}) == 1
+            assert await session.run(change, {"wanted": "x", "more": n, "told": None}) == 0
+            assert db.statements - before == 4
+            rows = await session.all(select(things).order_by(things.c.id))
+            assert [(r.id, r.size, r.document, r.good, r.at) for r in rows] == [
+                ("a", 1 + n, [n, None], True, 0),
+                ("b", 1, None, False, 0),
+                ("c", 1, None, None, n),
+            ]
+            assert await session.run(drop, {"gone": ["a", "b", "x"]}) == 2
+            assert await session.run(drop, {"gone": ["c"]}) == 1
+
+
+async def test_a_change_that_is_kept_says_what_is_wrong(db):
+    make, partly = insert(things), {"id": "p", "name": "p", "at": 1}
+    for n in range(4):
+        async with db.begin() as session:
+            await session.run(make, thing(f"t{n}"))
+        with pytest.raises(Duplicate):
+            async with db.begin() as session:
+                await session.run(make, [thing(f"u{n}"), thing("t0")])
+        with pytest.raises(BadRequest):
+            async with db.begin() as session:
+                await session.run(make, thing("z", at=2**70))
+    assert await names(db) == ["t0", "t1", "t2", "t3"]
+    async with db.begin() as session:
+        await session.run(make, partly)  # other columns than before
+    async with db.read() as session:
+        assert await session.scalar(select(things.c.size).where(things.c.id == "p")) is None

@@ -101,6 +101,11 @@ class _SqliteSession(_Commits):
         return None if row is None else row[0]
 
     async def run(self, statement: Any, params: Any = None) -> int:
+        if (shortcut := self._database.shortcuts.find_change(statement, params)) is not None:
+            with suppress(*FAILURES):
+                changed = shortcut.run(self._raw, params)
+                self._database.statements += 1
+                return changed
         return self._execute(statement, params).rowcount
 
     async def lock(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A shorter way for SQLite: a SELECT that is one object for all requests is compiled once and run by sqlite3 itself.
+"""A shorter way for SQLite: a statement that is one object for all requests is compiled once, sqlite3 runs it itself.
 
 SQLAlchemy's ceremony around a statement costs several times what SQLite takes to answer it. An object that comes a
 second time is one that somebody keeps; it gets a Shortcut if it is simple enough, and goes SQLAlchemy's way if it is
@@ -11,15 +11,17 @@ import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 import msgspec
-from sqlalchemy import BindParameter, Boolean, Dialect, Integer, Select, String
+from sqlalchemy import BindParameter, Boolean, Delete, Dialect, Insert, Integer, Select, String, Update
+from sqlalchemy.exc import CompileError
 
 from maldon.store.schema import Json, document
 
 Convert = Callable[[Any], Any]
+T = TypeVar("T")
 FAILURES = (sqlite3.Error, KeyError, OverflowError, TypeError, ValueError)
 _TRUTH: Convert = {None: None, 0: False, 1: True}.__getitem__
 
@@ -28,15 +30,16 @@ class TooHard(Exception):
     """This statement needs SQLAlchemy."""
 
 
-class Shortcut:
-    """One statement as sqlite3 takes it. Raises one of FAILURES when the long way has to be gone."""
+class _Compiled:
+    """A statement's text and how its values are found among the parameters."""
 
-    __slots__ = ("_converts", "_dialect", "_known", "_row", "_text", "_types", "_wanted")
+    __slots__ = ("_dialect", "_known", "_text", "_wanted")
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": False})
+    def __init__(self, statement: Any, dialect: Dialect, keys: Sequence[str] | None = None) -> None:
+        compiled: Any = statement.compile(
+            dialect=dialect, column_keys=keys, compile_kwargs={"render_postcompile": False}
+        )
         self._dialect, self._text = dialect, str(compiled)
-        self._types = [described["type"] for described in statement.column_descriptions]
         binds: dict[str, BindParameter[Any]] = {name: bind for bind, name in compiled.bind_names.items()}
         if compiled.literal_execute_params or any(bind.callable for bind in binds.values()):
             raise TooHard
@@ -50,6 +53,47 @@ class Shortcut:
         converts = {name: _json if name in several else self._bind(bind) for name, bind in binds.items()}
         self._wanted = [(binds[name].key, converts[name]) for name in compiled.positiontup]
         self._known = {bind.key: bind.value for bind in binds.values() if not bind.required}
+
+    def _values(self, params: Mapping[str, Any] | None) -> list[Any]:
+        known = self._known if params is None else {**self._known, **params} if self._known else params
+        return [known[key] if convert is None else convert(known[key]) for key, convert in self._wanted]
+
+    def _bind(self, bind: BindParameter[Any]) -> Convert | None:
+        return bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+
+
+class Change(_Compiled):
+    """An INSERT, UPDATE or DELETE as sqlite3 takes it. Raises one of FAILURES when the long way has to be gone."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, statement: Insert | Update | Delete, dialect: Dialect, params: Any) -> None:
+        first = params[0] if isinstance(params, list) and params else params
+        self._keys = frozenset(first) if isinstance(first, Mapping) and isinstance(statement, Insert) else None
+        if statement._returning or getattr(statement, "select", None) is not None:  # noqa: SLF001 - nothing else tells
+            raise TooHard
+        super().__init__(statement, dialect, None if self._keys is None else [*self._keys])
+
+    def run(self, raw: sqlite3.Connection, params: Any) -> int:
+        """How many rows are concerned."""
+        if isinstance(params, list):
+            return raw.executemany(self._text, [self._of(row) for row in params]).rowcount
+        return raw.execute(self._text, self._of(params)).rowcount
+
+    def _of(self, row: Mapping[str, Any] | None) -> list[Any]:
+        if self._keys is not None and (row is None or row.keys() != self._keys):
+            raise KeyError(row)
+        return self._values(row)
+
+
+class Shortcut(_Compiled):
+    """A SELECT as sqlite3 takes it. Raises one of FAILURES when the long way has to be gone."""
+
+    __slots__ = ("_converts", "_row", "_types")
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        super().__init__(statement, dialect)
+        self._types = [described["type"] for described in statement.column_descriptions]
         self._row: Any = None
         self._converts: list[tuple[int, Convert]] = []
 
@@ -66,9 +110,7 @@ class Shortcut:
         return None if found is None else self._rows([found])[0]
 
     def _executed(self, raw: sqlite3.Connection, params: Mapping[str, Any] | None) -> sqlite3.Cursor:
-        known = self._known if params is None else {**self._known, **params}
-        values = [known[key] if convert is None else convert(known[key]) for key, convert in self._wanted]
-        cursor = raw.execute(self._text, values)
+        cursor = raw.execute(self._text, self._values(params))
         if self._row is None:
             self._learn([name for name, *_ in cursor.description])
         return cursor
@@ -90,9 +132,6 @@ class Shortcut:
             return list(map(self._row, zip(*columns, strict=True)))
         return list(map(self._row, found))
 
-    def _bind(self, bind: BindParameter[Any]) -> Convert | None:
-        return bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
-
     def _result(self, kind: Any) -> Convert | None:
         if isinstance(kind, Boolean):
             return _TRUTH
@@ -110,21 +149,36 @@ class Shortcuts:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._seen: WeakSet[Select[Any]] = WeakSet()
-        self._known: WeakKeyDictionary[Select[Any], Shortcut | None] = WeakKeyDictionary()
+        self._seen: WeakSet[Any] = WeakSet()
+        self._known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
     def find(self, statement: Any) -> Shortcut | None:
-        """The shortcut of a statement that comes again; None where the long way has to be gone."""
-        try:
-            return self._known[statement]
-        except KeyError:
-            pass
-        if statement not in self._seen:
-            self._seen.add(statement)
+        """The shortcut of a SELECT that comes again; None where the long way has to be gone."""
+        if statement in self._known:
+            known: Shortcut | None = self._known[statement]
+            return known
+        if not isinstance(statement, Select) or not self._comes_again(statement):
             return None
+        return self._keep(statement, lambda: Shortcut(statement, self._dialect))
+
+    def find_change(self, statement: Any, params: Any) -> Change | None:
+        """The shortcut of an INSERT, UPDATE or DELETE that comes again; None where the long way has to be gone."""
+        if statement in self._known:
+            known: Change | None = self._known[statement]
+            return known
+        if not isinstance(statement, Insert | Update | Delete) or not self._comes_again(statement):
+            return None
+        return self._keep(statement, lambda: Change(statement, self._dialect, params))
+
+    def _comes_again(self, statement: Any) -> bool:
+        known = statement in self._seen
+        self._seen.add(statement)
+        return known
+
+    def _keep(self, statement: Any, make: Callable[[], T]) -> T | None:
         try:
-            found = Shortcut(statement, self._dialect) if isinstance(statement, Select) else None
-        except TooHard:
+            found: T | None = make()
+        except (TooHard, CompileError):
             found = None
         self._known[statement] = found
         return found
