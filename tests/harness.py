@@ -40,7 +40,7 @@ TOKENS = {
 class NamedTokens:
     """A verifier for tests: the token is the name of an actor."""
 
-    async def actor(self, token: str) -> Actor:
+    async def actor(self, token: str, service: str = "", method: str = "", path: str = "") -> Actor:
         if token not in TOKENS:
             raise Unauthorized("The token is not valid.")
         return TOKENS[token]

@@ -32,6 +32,8 @@ LEAST = (
     (r"POST /identity/v3/auth/tokens", "none"),
     (r"DELETE /identity/v3/auth/tokens", "reader"),
     (r"POST /identity/v3/users/{user_id}/password", "none"),
+    (r"(POST|DELETE) /identity/v3/OS-TRUST/trusts.*", "member"),
+    (r"POST /identity/v3/users/{user_id}/application_credentials", "member"),
     (r"\w+ /identity/.*", "admin"),
     (r"\w+ /placement/.*", "admin"),
     (r"\w+ /compute/agent/.*", "node"),
@@ -164,8 +166,31 @@ def _identity_cases(t: Mapping[str, str]) -> dict[str, Case]:
         "domain_id": t["domains"],
     }
     change = {"password": f"{SECRET}-new", "original_password": f"{SECRET}-user"}
+    trust = {
+        "trustor_user_id": t["demo user"],
+        "trustee_user_id": t["users"],
+        "impersonation": True,
+        "project_id": t["demo"],
+        "roles": [{"id": t["roles"]}],
+        "expires_at": "2030-01-31T12:00:00Z",
+        "allow_redelegation": True,
+        "redelegation_count": 1,
+    }
+    credential = {
+        "name": "c2",
+        "secret": f"{SECRET}-app",
+        "description": "d",
+        "expires_at": "2030-01-31T12:00:00Z",
+        "roles": [{"id": t["roles"]}],
+        "unrestricted": False,
+        "access_rules": [{"service": "compute", "method": "GET", "path": "/v2.1/servers/*"}],
+    }
     return {
         "POST /identity/v3/auth/tokens": Case({"auth": auth}),
+        "POST /identity/v3/OS-TRUST/trusts": Case({"trust": trust}),
+        "POST /identity/v3/users/{user_id}/application_credentials": Case(
+            {"application_credential": credential}, things={"user_id": t["demo user"]}
+        ),
         **{f"POST /identity/v3/{one}s": Case({one: body}) for one, body in made.items()},
         **{f"PATCH /identity/v3/{one}s/{{{one}_id}}": Case({one: body}) for one, body in changed.items()},
         "POST /identity/v3/registered_limits": Case({"registered_limits": [registered]}),

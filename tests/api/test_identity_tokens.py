@@ -171,7 +171,7 @@ async def test_a_refused_login_costs_one_check_and_says_nothing(keystone, who, p
         (None, {"project": {"name": "a"}}, 400),
         (None, {"project": {"id": "a"}, "domain": {"id": "b"}}, 400),
         (None, {"system": {"all": False}}, 400),
-        (None, {"OS-TRUST:trust": {"id": "a"}}, 501),
+        (None, {"OS-TRUST:trust": {"id": "a"}}, 404),
         (None, {}, 400),
         (None, "scoped", 400),
     ],

@@ -47,6 +47,7 @@ NEWEST = {"compute": "compute 2.96", "placement": "placement 1.39"}
 # Where a secret is told, and to whom: the node that runs a guest; whoever made a server or a key; an operator.
 MAY_SHOW = re.compile(
     r"GET /compute/agent/v1/hosts/{host}/guests node|POST /compute/v2.1/servers member"
+    r"|POST /identity/v3/users/{user_id}/application_credentials member"
     r"|GET /compute/v2.1/servers/(detail|{id}) admin"
     r"|\w+ /identity/v3/(users/{user_id}/)?credentials.* admin"
 )
@@ -203,11 +204,32 @@ async def _identity_things(w: Whole) -> None:
         f"groups/{t['groups']}/users/{t['users']}",
         f"roles/{t['roles']}/implies/{t['implies']}",
         f"projects/{t['projects']}/users/{t['users']}/roles/{t['roles']}",
+        f"projects/{t['demo']}/users/{t['demo user']}/roles/{t['roles']}",
     ):
         assert (await w.ask("admin", "PUT", f"/identity/v3/{path}")).status in {201, 204}
     own = {"user_id": t["users"], "project_id": t["projects"], "type": "ec2", "blob": ec2_blob("an-access-key")}
     t["credentials"] = (await w.make("admin", "/identity/v3/credentials", {"credential": own}))["id"]
     t["OS-EC2"] = "an-access-key"
+    await _delegated_things(w)
+
+
+async def _delegated_things(w: Whole) -> None:
+    """A trust that demo's member gives the user, and an application credential of that user's."""
+    t = w.things
+    trust = {
+        "trustor_user_id": t["demo user"],
+        "trustee_user_id": t["users"],
+        "impersonation": False,
+        "project_id": t["demo"],
+        "roles": [{"id": t["roles"]}],
+    }
+    t["trusts"] = (await w.make("member", "/identity/v3/OS-TRUST/trusts", {"trust": trust}))["id"]
+    w.tokens["user"] = await w.login("a user", f"{SECRET}-user", "a project")
+    rule = {"service": "compute", "method": "GET", "path": "/v2.1/servers"}
+    body = {"name": "a credential", "secret": f"{SECRET}-app", "access_rules": [rule]}
+    at = f"/identity/v3/users/{t['users']}/application_credentials"
+    made = await w.make("user", at, {"application_credential": body})
+    t["application_credentials"], t["access_rules"] = made["id"], made["access_rules"][0]["id"]
 
 
 async def _network_things(w: Whole) -> None:

@@ -11,7 +11,7 @@ from maldon.identity.keys import TokenKeys
 from maldon.identity.passwords import Passwords
 from maldon.identity.plan.effective import Effective, Held, closure, expand
 from maldon.identity.settings import IdentitySettings
-from maldon.identity.token import METHODS, Scope, Token, new_audit_id, seal, unseal
+from maldon.identity.token import METHODS, Delegation, Scope, Token, new_audit_id, seal, unseal
 
 ids = st.one_of(st.uuids().map(lambda u: u.hex), st.just("default"), st.text(max_size=64), st.text("0aF ", max_size=9))
 scopes = st.builds(Scope, st.sampled_from(["unscoped", "project", "domain", "system"]), ids)
@@ -23,6 +23,7 @@ tokens = st.builds(
     st.integers(0, 2**60),
     st.integers(0, 2**60),
     st.lists(st.builds(new_audit_id), min_size=1, max_size=2).map(tuple),
+    st.none() | st.builds(Delegation, st.sampled_from(["trust", "application_credential", "oauth1"]), ids),
 )
 TOKEN = Token("a" * 32, ("password",), Scope("project", "b" * 32), 1, 2, (new_audit_id(), new_audit_id()))
 

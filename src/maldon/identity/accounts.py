@@ -13,18 +13,17 @@ from typing import Any
 
 from sqlalchemy import Select, case, delete, insert, select, update
 
-from maldon.identity.meaning import REFUSED
-from maldon.identity.models.project import project
 from maldon.identity.models.user import NOBODY, failed_login, user
+from maldon.identity.named import DOMAIN
 from maldon.identity.passwords import Passwords
 from maldon.identity.settings import IdentitySettings
+from maldon.identity.standing import REFUSED
 from maldon.identity.verifier import bump
 from maldon.kernel.clock import SECOND
 from maldon.kernel.errors import Duplicate, Stale, Unauthorized
 from maldon.kernel.op import Op
 
 DAY = 24 * 60 * 60 * SECOND
-DOMAIN = project.alias("domain")
 ACCOUNTS = (
     select(user, DOMAIN.c.enabled.label("domain_enabled"), failed_login.c.times, failed_login.c.failed_at)
     .join_from(user, DOMAIN, DOMAIN.c.id == user.c.domain_id)

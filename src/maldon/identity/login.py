@@ -1,141 +1,85 @@
 """From what a client shows to a token.
 
-A password is checked as long, and answered as shortly, whether the user exists or not. The token is dated before the
-password was read, so that a change of it meanwhile kills the token too.
+Each method named in the body shows who it is (`methods`); all must show the same user. The token is dated before any of
+them looked, so that a change of a password meanwhile kills the token too.
 """
 
-from typing import Any
+from dataclasses import replace
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
-from maldon.identity.accounts import ACCOUNTS, DOMAIN, proven
-from maldon.identity.meaning import REFUSED
-from maldon.identity.models.project import project
+from maldon.identity.methods import METHODS as OFFERED
+from maldon.identity.methods.proven import Proven
 from maldon.identity.models.user import user
-from maldon.identity.schemas.token import Auth, DomainRef, ProjectRef, ScopeRef, UserRef
+from maldon.identity.schemas.token import Auth, Proof, ScopeRef
+from maldon.identity.scopes import named_scope
 from maldon.identity.settings import IdentitySettings
+from maldon.identity.standing import REFUSED
 from maldon.identity.token import METHODS, UNSCOPED, Scope, Token, new_audit_id
+from maldon.identity.verbs.trust import issue_by_trust
 from maldon.identity.verifier import TokenVerifier, Verified
 from maldon.kernel.clock import SECOND
-from maldon.kernel.errors import BadRequest, NotFound, NotOffered, Unauthorized
+from maldon.kernel.errors import BadRequest, Unauthorized
 from maldon.kernel.op import Op
+from maldon.web.request import Request
 
 
-async def login(op: Op, auth: Auth) -> tuple[str, Verified]:
+async def login(op: Op, request: Request, auth: Auth) -> tuple[str, Verified]:
     """A new token. Raises Unauthorized, never saying why."""
     now = op.clock.now()
-    verifier, lifetime = op.use(TokenVerifier), op.use(IdentitySettings).token_lifetime_s
-    methods = _methods(auth)
-    parent = await _parent(verifier, auth) if "token" in methods else None
-    user_id = await _by_password(op, auth) if "password" in methods else None
-    if parent is not None and user_id not in {None, parent.token.user_id}:
-        raise Unauthorized(REFUSED, internal="the token and the password are of two users")
-    token = Token(
-        parent.token.user_id if parent is not None else user_id or "",
-        tuple(m for m in METHODS if m in methods or (parent is not None and m in parent.token.methods)),
-        UNSCOPED,
-        now,
-        parent.token.expires_at if parent is not None else now + lifetime * SECOND,
-        (new_audit_id(), *(parent.token.audit_ids[-1:] if parent is not None else ())),
-    )
-    if auth.scope is None:
-        return await _by_default(op, verifier, token)
-    return await verifier.issue(_scoped(token, await _scope(op, auth.scope)))
+    named = _named(auth.identity)
+    proven = [await OFFERED[name](op, request, auth.identity) for name in named]
+    if len({one.user_id for one in proven}) != 1 or len({one.delegation for one in proven} - {None}) > 1:
+        raise Unauthorized(REFUSED, internal="the methods have shown several users or delegations")
+    return await _issue(op, _token(op, now, named, proven), proven, auth)
 
 
-def _scoped(token: Token, scope: Scope) -> Token:
-    return Token(token.user_id, token.methods, scope, token.issued_at, token.expires_at, token.audit_ids)
-
-
-def _methods(auth: Auth) -> set[str]:
-    proof = auth.identity
+def _named(proof: Proof) -> list[str]:
+    """The methods that the body names, each once."""
     for name in proof.methods:
-        if name not in type(proof).__struct_fields__ or name not in METHODS:
+        if name not in OFFERED:
             raise Unauthorized("Attempted to authenticate with an unsupported method.")
         if getattr(proof, name) is None:
             raise BadRequest(f"Expecting to find {name} in identity.")
-    return set(proof.methods)
+    return list(dict.fromkeys(proof.methods))
 
 
-async def _parent(verifier: TokenVerifier, auth: Auth) -> Verified:
-    assert auth.identity.token is not None
-    try:
-        return await verifier.verified(auth.identity.token.id)
-    except Unauthorized as error:
-        raise NotFound("Could not find token.", internal=error.internal) from error
+def _token(op: Op, now: int, named: list[str], proven: list[Proven]) -> Token:
+    """The token without a scope: it ends with whatever ends first of what was shown."""
+    parent = next((one.parent for one in proven if one.parent is not None), None)
+    lifetime = now + op.use(IdentitySettings).token_lifetime_s * SECOND
+    return Token(
+        proven[0].user_id,
+        tuple(m for m in METHODS if m in named or (parent is not None and m in parent.methods)),
+        UNSCOPED,
+        now,
+        min((lifetime, *(one.expires_at for one in proven if one.expires_at is not None))),
+        (new_audit_id(), *(parent.audit_ids[-1:] if parent is not None else ())),
+        next((one.delegation for one in proven if one.delegation is not None), None),
+    )
 
 
-async def _by_password(op: Op, auth: Auth) -> str:
-    """The id of the user whose password it is. Raises Unauthorized; whether the user is enabled is seen later."""
-    assert auth.identity.password is not None
-    shown = auth.identity.password.user
-    return str((await proven(op, _chosen_user(shown), shown.password)).id)
+async def _issue(op: Op, token: Token, proven: list[Proven], auth: Auth) -> tuple[str, Verified]:
+    """The token for the scope that was asked for, that a delegation brings along, or that is the user's default."""
+    verifier, brought = op.use(TokenVerifier), next((one.scope for one in proven if one.scope is not None), None)
+    if auth.scope is None:
+        return await (_by_default(op, token) if brought is None else verifier.issue(replace(token, scope=brought)))
+    if isinstance(auth.scope, ScopeRef) and auth.scope.trust is not None:
+        return await issue_by_trust(op, token, auth.scope.trust.id)
+    scope = await named_scope(op, auth.scope)
+    if brought not in {None, scope}:
+        raise Unauthorized("What was shown is for one project, and the scope asked for is another.")
+    return await verifier.issue(replace(token, scope=scope))
 
 
-def _chosen_user(shown: UserRef) -> Select[Any]:
-    if shown.id is not None:
-        return ACCOUNTS.where(user.c.id == shown.id)
-    if shown.name is None or shown.domain is None:
-        raise BadRequest("Expecting to find id, or name and domain, in user.")
-    return ACCOUNTS.where(user.c.name == shown.name, _in_domain(shown.domain))
-
-
-def _in_domain(shown: DomainRef) -> Any:
-    if shown.id is not None:
-        return DOMAIN.c.id == shown.id
-    if shown.name is None:
-        raise BadRequest("Expecting to find id or name in domain.")
-    return (DOMAIN.c.name == shown.name) & DOMAIN.c.is_domain.is_(True)
-
-
-async def _by_default(op: Op, verifier: TokenVerifier, token: Token) -> tuple[str, Verified]:
+async def _by_default(op: Op, token: Token) -> tuple[str, Verified]:
     """A token for the user's default project, or without a scope where there is none that can be used."""
+    verifier = op.use(TokenVerifier)
     async with op.db.read() as session:
         chosen = await session.scalar(select(user.c.default_project_id).where(user.c.id == token.user_id))
     if chosen is not None:
         try:
-            return await verifier.issue(_scoped(token, Scope("project", chosen)))
+            return await verifier.issue(replace(token, scope=Scope("project", chosen)))
         except Unauthorized:
             return await verifier.issue(token)
     return await verifier.issue(token)
-
-
-async def _scope(op: Op, shown: ScopeRef | str) -> Scope:
-    """What the scope of a request names. Raises BadRequest, Unauthorized."""
-    if isinstance(shown, str):
-        return UNSCOPED
-    if shown.trust is not None:
-        raise NotOffered("Trusts are not offered by this cloud.")
-    given = [s for s in (shown.project, shown.domain, shown.system, shown.unscoped) if s is not None]
-    if len(given) != 1:
-        raise BadRequest("A scope is exactly one of project, domain, system or unscoped.")
-    if shown.system is not None:
-        if not shown.system.all:
-            raise BadRequest("The scope of the system is all of it.")
-        return Scope("system")
-    if shown.project is not None:
-        return Scope("project", await _place(op, _chosen_project(shown.project)))
-    if shown.domain is not None:
-        chosen = select(DOMAIN.c.id).where(_in_domain(shown.domain), DOMAIN.c.is_domain.is_(True))
-        return Scope("domain", await _place(op, chosen))
-    return UNSCOPED
-
-
-def _chosen_project(shown: ProjectRef) -> Select[Any]:
-    if shown.id is not None:
-        return select(project.c.id).where(project.c.id == shown.id)
-    if shown.name is None or shown.domain is None:
-        raise BadRequest("Expecting to find id, or name and domain, in project.")
-    return (
-        select(project.c.id)
-        .join_from(project, DOMAIN, DOMAIN.c.id == project.c.domain_id)
-        .where(project.c.name == shown.name, _in_domain(shown.domain))
-    )
-
-
-async def _place(op: Op, chosen: Select[Any]) -> str:
-    async with op.db.read() as session:
-        id_ = await session.scalar(chosen)
-    if id_ is None:
-        raise Unauthorized(REFUSED, internal="there is no such project or domain")
-    return str(id_)

@@ -7,38 +7,21 @@ the password was changed) raises Unauthorized; the reason goes to the log only.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import bindparam, select
 
-from maldon.identity.models.group import membership
+from maldon.identity.delegated import Handed, read_delegation
 from maldon.identity.models.project import project
-from maldon.identity.models.role import SYSTEM, assignment
 from maldon.identity.models.token import revoked
-from maldon.identity.models.user import user
+from maldon.identity.plan.access_rules import AccessRule
+from maldon.identity.standing import REFUSED, USER, check_live, roles_at
 from maldon.identity.token import Scope, Token
 from maldon.identity.world import World
 from maldon.kernel.clock import micros_text
 from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Actor, Session
 
-REFUSED = "The request you have made requires authentication."
 _domain = project.alias("domain")
 
-_USER = (
-    select(
-        user.c.id,
-        user.c.name,
-        user.c.enabled,
-        user.c.tokens_from,
-        user.c.domain_id,
-        user.c.password_expires_at,
-        user.c.options,
-        _domain.c.name.label("domain_name"),
-        _domain.c.enabled.label("domain_enabled"),
-        _domain.c.tokens_from.label("domain_from"),
-    )
-    .join_from(user, _domain, _domain.c.id == user.c.domain_id)
-    .where(user.c.id == bindparam("id"))
-)
 _REVOKED = select(revoked.c.audit_id).where(revoked.c.audit_id == bindparam("id"))
 _PROJECT = (
     select(
@@ -56,37 +39,25 @@ _PROJECT = (
     .join_from(project, _domain, _domain.c.id == project.c.name_scope, isouter=True)
     .where(project.c.id == bindparam("id"))
 )
-_PARENT = select(project.c.parent_id).where(project.c.id == bindparam("id"))
-_groups = select(membership.c.group_id).where(membership.c.user_id == bindparam("user"))
-HELD_BY_USER = or_(
-    and_(assignment.c.actor_kind == "user", assignment.c.actor_id == bindparam("user")),
-    and_(assignment.c.actor_kind == "group", assignment.c.actor_id.in_(_groups)),
-)
-_ROLES = select(assignment.c.role_id).where(
-    HELD_BY_USER,
-    or_(
-        and_(
-            assignment.c.target_kind == bindparam("kind"),
-            assignment.c.target_id == bindparam("target"),
-            assignment.c.inherited.is_(False),
-        ),
-        and_(assignment.c.target_id.in_(bindparam("above", expanding=True)), assignment.c.inherited.is_(True)),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`shown` is the token as the API shows it, without the catalog."""
+    """`shown` is the token as the API shows it, without the catalog.
+
+    A `restricted` holder may not hand on what it has; `rules` are the only calls it may make, None for any.
+    """
 
     actor: Actor
     shown: dict[str, Any]
+    restricted: bool = False
+    rules: tuple[AccessRule, ...] | None = None
 
 
 async def read_meaning(session: Session, world: World, token: Token) -> Meaning:
     """What it means. Raises Unauthorized."""
-    holder = await session.first(_USER, {"id": token.user_id})
-    _live(token, holder, "user")
+    holder = await session.first(USER, {"id": token.user_id})
+    check_live(token, holder, "user")
     if await session.first(_REVOKED, {"id": token.audit_ids[0]}) is not None:
         raise Unauthorized(REFUSED, internal=f"token {token.audit_ids[0]} was revoked")
     domain = {"id": holder.domain_id, "name": holder.domain_name}
@@ -98,8 +69,15 @@ async def read_meaning(session: Session, world: World, token: Token) -> Meaning:
         "issued_at": micros_text(token.issued_at) + "Z",
     }
     place = await _place(session, token)
+    handed: Handed | None = None
+    if token.delegation is not None:
+        handed = await read_delegation(session, world, token, token.delegation, place.parent_id if place else None)
+        shown |= handed.shown
     if token.scope.kind != "unscoped":
-        role_ids = await roles_at(session, token.user_id, token.scope, place.parent_id if place else None)
+        if handed is not None:
+            role_ids = handed.role_ids
+        else:
+            role_ids = await roles_at(session, token.user_id, token.scope, place.parent_id if place else None)
         shown["roles"] = world.effective(role_ids)
         if not shown["roles"]:
             raise Unauthorized(REFUSED, internal=f"user {holder.id} has no role on {token.scope}")
@@ -116,7 +94,9 @@ async def read_meaning(session: Session, world: World, token: Token) -> Meaning:
         token.scope.kind == "system",
         tuple(role["name"] for role in shown.get("roles", ())),
     )
-    return Meaning(actor, shown)
+    if handed is None:
+        return Meaning(actor, shown)
+    return Meaning(actor, shown, handed.restricted, handed.rules)
 
 
 def _ends(holder: Any) -> str | None:
@@ -125,22 +105,12 @@ def _ends(holder: Any) -> str | None:
     return None if end is None or (holder.options or {}).get("ignore_password_expiry") else micros_text(end)
 
 
-def _live(token: Token, row: Any, noun: str) -> None:
-    """A row that exists, is enabled and in an enabled domain, all that since before the token."""
-    if row is None:
-        raise Unauthorized(REFUSED, internal=f"the {noun} is gone")
-    if not row.enabled or row.domain_enabled is False:
-        raise Unauthorized(REFUSED, internal=f"{noun} {row.id} or its domain is disabled")
-    if token.issued_at <= max(row.tokens_from, row.domain_from or 0):
-        raise Unauthorized(REFUSED, internal=f"{noun} {row.id} has revoked its older tokens")
-
-
 async def _place(session: Session, token: Token) -> Any:
     """The row of the project or domain it is scoped to."""
     if token.scope.kind not in {"project", "domain"}:
         return None
     place = await session.first(_PROJECT, {"id": token.scope.id})
-    _live(token, place, token.scope.kind)
+    check_live(token, place, token.scope.kind)
     if token.scope.kind == "domain" and not place.is_domain:
         raise Unauthorized(REFUSED, internal=f"project {place.id} is no domain")
     return place
@@ -157,14 +127,3 @@ def _shown_scope(scope: Scope, place: Any) -> dict[str, Any]:
         case "system":
             return {"system": {"all": True}}
     return {}
-
-
-async def roles_at(session: Session, user_id: str, scope: Scope, parent_id: str | None) -> set[str]:
-    """The ids of the roles a user holds there, by groups and from above too; not what they imply."""
-    above = []
-    while parent_id is not None:
-        above.append(parent_id)
-        parent_id = await session.scalar(_PARENT, {"id": parent_id})
-    target = scope.id or SYSTEM
-    rows = await session.all(_ROLES, {"user": user_id, "kind": scope.kind, "target": target, "above": above})
-    return {row.role_id for row in rows}

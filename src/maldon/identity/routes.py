@@ -1,7 +1,8 @@
 """The identity API as a table: path, method, handler, rule."""
 
-from maldon.identity import routes_credential, routes_people, routes_places
+from maldon.identity import routes_credential, routes_delegation, routes_people, routes_places
 from maldon.identity.api import discovery, endpoint, region, service, token
+from maldon.identity.policies import application_credential as application_credential_rules
 from maldon.identity.policies import catalog as catalog_rules
 from maldon.identity.policies import credential as credential_rules
 from maldon.identity.policies import group as group_rules
@@ -9,6 +10,7 @@ from maldon.identity.policies import limit as limit_rules
 from maldon.identity.policies import project as project_rules
 from maldon.identity.policies import role as role_rules
 from maldon.identity.policies import token as token_rules
+from maldon.identity.policies import trust as trust_rules
 from maldon.identity.policies import user as user_rules
 from maldon.identity.route_shapes import Methods, kept
 from maldon.web.dialects import IDENTITY
@@ -45,6 +47,7 @@ _ROUTES: dict[str, Methods] = {
     **routes_places.ROUTES,
     **routes_people.ROUTES,
     **routes_credential.ROUTES,
+    **routes_delegation.ROUTES,
 }
 
 # Whatever can be read can be asked for its headers alone.
@@ -66,6 +69,8 @@ SERVICE = Service(
         *role_rules.RULES,
         *catalog_rules.RULES,
         *credential_rules.RULES,
+        *trust_rules.RULES,
+        *application_credential_rules.RULES,
     ),
     IDENTITY,
 )

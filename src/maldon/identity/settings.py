@@ -33,6 +33,12 @@ class IdentitySettings:
     inactive_days: int = option(0, "Days without a login after which a user is disabled; 0 never.")
     project_depth: int = option(5, "Projects below one another in a domain, at most.")
     limits: str = option("flat", "How limits relate: flat, or strict_two_level (a domain's bound its projects').")
+    trust_redelegations: int = option(3, "How often a trust may be handed on, unless it says less itself.")
+    external_header: str = option(
+        "",
+        "Header in which a web server in front names a user it knows; it must strip what clients send. Empty is off.",
+    )
+    external_domain_id: str = option("default", "Domain of the users whom a web server in front names.")
 
     def __post_init__(self) -> None:
         """Raises BadSetting for what no login or request could live with later."""

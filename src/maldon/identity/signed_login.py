@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from maldon.identity.credential_keys import CredentialKeys
-from maldon.identity.meaning import REFUSED
 from maldon.identity.settings import IdentitySettings
+from maldon.identity.standing import REFUSED
 from maldon.identity.token import Scope, Token, new_audit_id
 from maldon.identity.verbs import credential as credentials
 from maldon.identity.verifier import TokenVerifier, Verified

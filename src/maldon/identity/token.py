@@ -13,8 +13,11 @@ import msgspec
 from maldon.identity.keys import TokenKeys
 
 ScopeKind = Literal["unscoped", "project", "domain", "system"]
+DelegationKind = Literal["trust", "application_credential", "oauth1"]
+# Tokens hold places in these three: new words go to their ends.
 _KINDS: tuple[ScopeKind, ...] = ("unscoped", "project", "domain", "system")
-METHODS = ("password", "token", "ec2credential")
+_DELEGATIONS: tuple[DelegationKind, ...] = ("trust", "application_credential", "oauth1")
+METHODS = ("password", "token", "totp", "application_credential", "external", "oauth1", "ec2credential")
 _FORM = 1
 
 
@@ -30,6 +33,14 @@ UNSCOPED = Scope()
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """What somebody has handed on, and by what: a token under it can do no more than that."""
+
+    kind: DelegationKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """The first audit id is the token's own; the last is that of the login from which it descends."""
 
@@ -39,6 +50,7 @@ class Token:
     issued_at: int
     expires_at: int
     audit_ids: tuple[str, ...]
+    delegation: Delegation | None = None
 
 
 class _Packed(msgspec.Struct, array_like=True, frozen=True):
@@ -50,6 +62,8 @@ class _Packed(msgspec.Struct, array_like=True, frozen=True):
     issued_at: int
     expires_at: int
     audit_ids: tuple[bytes, ...]
+    delegation: int = 0
+    delegation_id: bytes = b""
 
 
 def new_audit_id() -> str:
@@ -57,8 +71,9 @@ def new_audit_id() -> str:
     return _audit_text(secrets.token_bytes(16))
 
 
-def seal(keys: TokenKeys, token: Token) -> str:
-    """The token as its holder shows it."""
+def pack(token: Token) -> bytes:
+    """The token in few bytes."""
+    handed = token.delegation
     packed = _Packed(
         _FORM,
         _short(token.user_id),
@@ -68,15 +83,14 @@ def seal(keys: TokenKeys, token: Token) -> str:
         token.issued_at,
         token.expires_at,
         tuple(base64.urlsafe_b64decode(audit + "==") for audit in token.audit_ids),
+        0 if handed is None else _DELEGATIONS.index(handed.kind) + 1,
+        b"" if handed is None else _short(handed.id),
     )
-    return keys.seal(msgspec.msgpack.encode(packed))
+    return msgspec.msgpack.encode(packed)
 
 
-def unseal(keys: TokenKeys, text: str) -> Token | None:
-    """The token, when one of our keys has sealed it and we know its form."""
-    content = keys.open(text)
-    if content is None:
-        return None
+def unpack(content: bytes) -> Token | None:
+    """The token, when it is one of a form that we know."""
     try:
         packed = msgspec.msgpack.decode(content, type=_Packed)
     except msgspec.DecodeError:
@@ -90,7 +104,19 @@ def unseal(keys: TokenKeys, text: str) -> Token | None:
         packed.issued_at,
         packed.expires_at,
         tuple(_audit_text(audit) for audit in packed.audit_ids),
+        Delegation(_DELEGATIONS[packed.delegation - 1], _long(packed.delegation_id)) if packed.delegation else None,
     )
+
+
+def seal(keys: TokenKeys, token: Token) -> str:
+    """The token as its holder shows it."""
+    return keys.seal(pack(token))
+
+
+def unseal(keys: TokenKeys, text: str) -> Token | None:
+    """The token, when one of our keys has sealed it and we know its form."""
+    content = keys.open(text)
+    return None if content is None else unpack(content)
 
 
 def _audit_text(audit: bytes) -> str:

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import delete, or_, select
 
-from maldon.identity.meaning import HELD_BY_USER
 from maldon.identity.models.group import group
 from maldon.identity.models.project import project
 from maldon.identity.models.role import SYSTEM, assignment
 from maldon.identity.models.user import failed_login, user
 from maldon.identity.rows import found
+from maldon.identity.standing import HELD_BY_USER
 from maldon.kernel.op import Op, Session
 
 DEFAULT_DOMAIN = "default"

@@ -14,9 +14,11 @@ import msgspec
 from sqlalchemy import insert, select, update
 
 from maldon.identity.keys import TokenKeys
-from maldon.identity.meaning import REFUSED, read_meaning
+from maldon.identity.meaning import Meaning, read_meaning
 from maldon.identity.models.token import generation
+from maldon.identity.plan.access_rules import permits
 from maldon.identity.settings import DEFAULTS, IdentitySettings
+from maldon.identity.standing import REFUSED
 from maldon.identity.token import Token, seal, unseal
 from maldon.identity.world import World, read_world
 from maldon.kernel.clock import SECOND, Clock
@@ -29,11 +31,10 @@ _BUMP = update(generation).values(value=generation.c.value + 1)
 
 @dataclass(slots=True)
 class Verified:
-    """A token, who holds it, and how the API shows it."""
+    """A token and what it means."""
 
     token: Token
-    actor: Actor
-    shown: dict[str, Any]
+    meaning: Meaning
     world: World
     _bodies: tuple[bytes, bytes] | None = None
 
@@ -41,15 +42,15 @@ class Verified:
         """The services its holder can reach; none for a token without a scope."""
         if self.token.scope.kind == "unscoped":
             return []
-        return self.world.catalog(self.token.user_id, self.actor.project_id)
+        return self.world.catalog(self.token.user_id, self.meaning.actor.project_id)
 
     def body(self, *, catalog: bool) -> bytes:
         """The answer to whoever looks at the token, made once."""
         if self._bodies is None:
-            whole = self.shown
+            whole = shown = self.meaning.shown
             if self.token.scope.kind != "unscoped":
                 whole = whole | {"catalog": self.catalog()}
-            self._bodies = (msgspec.json.encode({"token": self.shown}), msgspec.json.encode({"token": whole}))
+            self._bodies = (msgspec.json.encode({"token": shown}), msgspec.json.encode({"token": whole}))
         return self._bodies[catalog]
 
 
@@ -65,9 +66,12 @@ class TokenVerifier:
         self._forgotten = 0
         self._looking = asyncio.Lock()
 
-    async def actor(self, token: str) -> Actor:
-        """Who holds it. Raises Unauthorized."""
-        return (await self.verified(token)).actor
+    async def actor(self, token: str, service: str = "", method: str = "", path: str = "") -> Actor:
+        """Who holds it. Raises Unauthorized, also where the token is confined to other calls than this one."""
+        meaning = (await self.verified(token)).meaning
+        if meaning.rules is not None and not permits(meaning.rules, service, method, path):
+            raise Unauthorized("The access rules of the application credential do not include this call.")
+        return meaning.actor
 
     async def verified(self, token: str) -> Verified:
         """The token and what it means. Raises Unauthorized."""
@@ -132,7 +136,7 @@ class TokenVerifier:
             if world is None or world.generation != value:
                 world = await read_world(session, value)
             meaning = await read_meaning(session, world, token)
-        learnt = Verified(token, meaning.actor, meaning.shown, world)
+        learnt = Verified(token, meaning, world)
         if forgotten == self._forgotten:
             self._world = world
             if text is not None and self._seen == (value, keys) and token.expires_at > now:

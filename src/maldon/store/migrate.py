@@ -49,6 +49,8 @@ def upgrade(connection: Connection, revision: str) -> None:
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory(str(_SCRIPTS))
+    if not connection.in_transaction():
+        connection.begin()  # else Alembic begins one of its own, and commits ours with it
 
     def steps(current: Any, _context: Any) -> Any:
         return script._upgrade_revs(revision, current)  # noqa: SLF001 - Alembic's own commands call it so

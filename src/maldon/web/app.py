@@ -40,8 +40,11 @@ REPEATS = 5
 class Verifier(Protocol):
     """Turns a token into whoever holds it."""
 
-    async def actor(self, token: str) -> Actor:
-        """Raises Unauthorized for a token that is unknown, expired or revoked."""
+    async def actor(self, token: str, service: str = "", method: str = "", path: str = "") -> Actor:
+        """Whoever makes this call to one of our services.
+
+        Raises Unauthorized for a token that is unknown, expired, revoked or not meant for such calls.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def _responder(service: Service, around: Surroundings, path: str, handler: Handl
                 for name, value in versions.headers(version):
                     response.set_header(name, value)
             if rule != PUBLIC:
-                actor = await _whoever(request, around.verifier)
+                actor = await _whoever(request, around.verifier, service.name)
             _check_path(variables)
             reply = await _answered(request, around, actor, request_id, version)
             _send(response, reply, request)
@@ -186,11 +189,11 @@ def _responder(service: Service, around: Surroundings, path: str, handler: Handl
     return respond
 
 
-async def _whoever(request: Request, verifier: Verifier) -> Actor:
+async def _whoever(request: Request, verifier: Verifier, service: str) -> Actor:
     token = request.header("X-Auth-Token")
     if not token:
         raise Unauthorized("The request you have made requires authentication.")
-    return await verifier.actor(token)
+    return await verifier.actor(token, service, request.method, request.plain_path)
 
 
 def _check_path(variables: dict[str, str]) -> None:

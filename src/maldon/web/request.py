@@ -53,6 +53,11 @@ class Request:
         return f"{scheme}://{quote(f.forwarded_host, safe=':[]')}{f.root_path}"
 
     @property
+    def plain_path(self) -> str:
+        """The path below `base`, decoded."""
+        return str(self._falcon.path)
+
+    @property
     def url(self) -> str:
         """The path below `base` as it stands in an address, without the query."""
         return quote(self._falcon.path, safe="/:@!$&'()*+,;=~")  # what it holds may end up in a header of the answer

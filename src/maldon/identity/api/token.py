@@ -18,7 +18,7 @@ from maldon.web.request import Reply, Request, empty, json
 
 async def create(request: Request, op: Op) -> Reply:
     wanted = await request.load(Login)
-    text, verified = await login(op, wanted.auth)
+    text, verified = await login(op, request, wanted.auth)
     body = verified.body(catalog=request.param("nocatalog") is None)
     return Reply(201, body, [("X-Subject-Token", text)])
 
@@ -34,6 +34,8 @@ async def check(request: Request, op: Op) -> Reply:
 async def _look(request: Request, op: Op, rule: str) -> Reply:
     verified = await _subject(request, op)
     op.may(rule, {"target.token.user_id": verified.token.user_id})
+    if verified.meaning.rules is not None and not request.header("OpenStack-Identity-Access-Rules"):
+        raise NotFound("Could not find token.", internal="whoever asks does not say that it obeys access rules")
     catalog = not request.query_string or request.param("nocatalog") is None
     return Reply(200, verified.body(catalog=catalog), [("X-Subject-Token", request.header("X-Subject-Token"))])
 

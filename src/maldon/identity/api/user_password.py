@@ -3,11 +3,11 @@
 from sqlalchemy import update
 
 from maldon.identity.accounts import ACCOUNTS, proven
-from maldon.identity.meaning import REFUSED
 from maldon.identity.models.user import user
 from maldon.identity.new_password import columns, keep_past, new_hash, refuse_locked, refuse_past, refuse_young
 from maldon.identity.schemas.fields import load
 from maldon.identity.schemas.user import ChangePassword
+from maldon.identity.standing import REFUSED
 from maldon.identity.verifier import bump
 from maldon.kernel.errors import BadRequest, Stale, Unauthorized
 from maldon.kernel.op import Op

@@ -1,9 +1,9 @@
 """What the books know about tokens: which were revoked, and a number that moves whenever a token may mean less.
 
-Tokens themselves are not stored.
+Tokens themselves are not stored. A passcode is good once, so it is noted for which step of time one was used.
 """
 
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger, Column, ForeignKey
 
 from maldon.store.schema import Id, Time, table
 
@@ -11,6 +11,13 @@ revoked = table(
     "revoked_token",
     Column("audit_id", Id, primary_key=True),
     Column("expires_at", Time, nullable=False, index=True),
+    Column("revoked_at", Time),
+)
+
+used_passcode = table(
+    "used_passcode",
+    Column("user_id", Id, ForeignKey("identity_user.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
 )
 
 generation = table(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from maldon.kernel.clock import parse_time
 from maldon.kernel.errors import BadRequest
 from maldon.web.request import Request, decode
 
@@ -24,6 +25,8 @@ Password = Annotated[str, Meta(max_length=4096)]
 Url = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^[a-zA-Z0-9+.-]+:\S+$")]
 Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]*$")]
 
+Moment = Annotated[str, Meta(max_length=64)]
+
 MaybeText = Text | UnsetType | None
 MaybeBool = bool | UnsetType
 
@@ -32,6 +35,21 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     """What a project, domain or role may be told about itself; null takes an option away."""
 
     immutable: bool | UnsetType | None = UNSET
+
+
+class RoleRef(msgspec.Struct):
+    """A role by its id or its name."""
+
+    id: Id | None = None
+    name: Name | None = None
+
+
+def moment(text: str | None, name: str) -> int | None:
+    """The time that a text says, in UTC unless it says otherwise. Raises BadRequest."""
+    try:
+        return None if text is None else parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{name} is no time in ISO 8601 format, such as 2030-01-31T12:00:00Z.") from error
 
 
 async def load(request: Request, noun: str, kind: type[T]) -> tuple[T, dict[str, Any]]:

@@ -21,11 +21,14 @@ class ProjectRef(msgspec.Struct):
     domain: DomainRef | None = None
 
 
-class UserRef(msgspec.Struct):
-    password: Password
+class NamedUser(msgspec.Struct):
     id: Ref | None = None
     name: Ref | None = None
     domain: DomainRef | None = None
+
+
+class UserRef(NamedUser, kw_only=True):
+    password: Password
 
 
 class ByPassword(msgspec.Struct):
@@ -36,14 +39,29 @@ class ByToken(msgspec.Struct):
     id: Annotated[str, Meta(max_length=2048)]
 
 
+class ByApplicationCredential(msgspec.Struct):
+    secret: Password
+    id: Ref | None = None
+    name: Ref | None = None
+    user: NamedUser | None = None
+
+
 class Proof(msgspec.Struct):
+    """`methods` and, under the name of each, what it goes by."""
+
     methods: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=8)]
     password: ByPassword | None = None
     token: ByToken | None = None
+    application_credential: ByApplicationCredential | None = None
+    external: dict[str, Any] = {}
 
 
 class System(msgspec.Struct):
     all: bool
+
+
+class TrustRef(msgspec.Struct):
+    id: Ref
 
 
 class ScopeRef(msgspec.Struct):
@@ -51,7 +69,7 @@ class ScopeRef(msgspec.Struct):
     domain: DomainRef | None = None
     system: System | None = None
     unscoped: dict[str, Any] | None = None
-    trust: Any = msgspec.field(default=None, name="OS-TRUST:trust")
+    trust: TrustRef | None = msgspec.field(default=None, name="OS-TRUST:trust")
 
 
 class Auth(msgspec.Struct):
