@@ -18,6 +18,8 @@ NOUNS = {
     "regions": "region",
 }
 
+FURTHER = ("credential", "limit", "registered_limit")
+
 
 @pytest.fixture
 async def keystone(database_url, tmp_path):
@@ -56,7 +58,9 @@ async def test_ids_that_are_nobody_s_are_refused(keystone):
     for value in ("none", "n" * 255, "n" * 256, "%00", "%ff", "ünï", "a'b\"c;--"):
         for method, path in GUARDED:
             if "{" in path and (method, path) != ("PUT", "/v3/regions/{region_id}"):  # which makes one
-                body = {noun: {} for noun in (*NOUNS.values(), "credential", "limit", "registered_limit")} | {"tags": []}
+                body = {noun: {} for noun in (*NOUNS.values(), *FURTHER)} | {"tags": []}
+                if path.endswith("cascade"):
+                    body["project"] = {"enabled": False}
                 if path.endswith("password"):
                     body["user"] = {"password": "a", "original_password": "b"}
                 got = await keystone(method, filled(path, value), body if method not in {"GET", "HEAD"} else None)
@@ -139,8 +143,11 @@ async def test_a_member_of_a_project_may_not_run_the_cloud(keystone):
         noun: {"name": "x", "type": "x", "service_id": "x", "interface": "public", "url": "http://x"}
         for noun in NOUNS.values()
     }
+    bodies["trust"] = {"trustor_user_id": "x", "trustee_user_id": "x", "impersonation": True}
     for method, path in GUARDED:
         where = filled(path)
+        if path.endswith("cascade"):
+            bodies["project"] = {"enabled": False}
         if where in own and not (method in {"POST", "PATCH", "PUT"} and "regions" in where):
             continue
         body = {**bodies, "tags": []} if method in {"POST", "PUT", "PATCH"} else None
