@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from maldon.objectstore.node import Home, Range, Row
+from maldon.objectstore.node import Book, Home, Range, Row
 from maldon.objectstore.path import Path
 
 HIDDEN = ".shards_"
 ROOT_HEADER = "x-container-sysmeta-shard-root"
 """What a shard says of the container it belongs to: account/container."""
+RANGE_HEADER = "x-container-sysmeta-shard-range"
+"""What it says of its names: the bounds of its Range, as JSON."""
 
 unpack = msgspec.msgpack.Decoder(list[Range]).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -88,6 +90,18 @@ def merge(held: Range, told: Range) -> Range:
     if told.home is Home.HEIRS or (told.home is Home.SHARD and held.home is not Home.HEIRS):
         held = _replace(held, home=told.home)
     return held
+
+
+def bounds_of(book: Book) -> tuple[str, str]:
+    """The names a book may have: all, unless it is a shard."""
+    said = book.headers.get(RANGE_HEADER)
+    return msgspec.json.decode(said[0], type=tuple[str, str]) if said else ("", "")
+
+
+def shard_headers(root: Path, one: Range) -> dict[str, str]:
+    """What makes a container a shard."""
+    bounds = msgspec.json.encode((one.lower, one.upper)).decode()
+    return {ROOT_HEADER: f"{root.account}/{root.container}", RANGE_HEADER: bounds}
 
 
 def shard_path(root: Path, shard: str) -> Path:

@@ -19,7 +19,8 @@ from maldon.objectstore.node import Row
 
 COLUMNS = "name, timestamp, measured_at, size, count, policy, item"
 LIVING = f"SELECT {COLUMNS} FROM row WHERE name = ?"  # noqa: S608
-GONE = "SELECT name, timestamp, measured_at, policy FROM gone WHERE name = ?"
+GONE_COLUMNS = "name, timestamp, measured_at, policy"
+GONE = f"SELECT {GONE_COLUMNS} FROM gone WHERE name = ?"  # noqa: S608
 UPSERT = """INSERT INTO row (name, timestamp, measured_at, size, count, policy, seq, item)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET timestamp = excluded.timestamp, measured_at = excluded.measured_at,
@@ -64,7 +65,7 @@ def held_row(db: Database, name: str, kind: Kind) -> Row | None:
     if living is not None:
         return row_of(living, kind)
     gone = db.execute(GONE, (name,)).get
-    return None if gone is None else _buried(*gone)
+    return None if gone is None else buried(*gone)
 
 
 def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
@@ -128,10 +129,11 @@ def changed_rows(db: Database, since: int, limit: int, kind: Kind) -> tuple[int,
     """Rows that changed after `since`, in the order they changed, and how far these go."""
     living = db.execute(f"SELECT {COLUMNS}, seq FROM row WHERE seq > ? ORDER BY seq LIMIT ?", (since, limit)).fetchall()  # noqa: S608
     gone = db.execute(
-        "SELECT name, timestamp, measured_at, policy, seq FROM gone WHERE seq > ? ORDER BY seq LIMIT ?", (since, limit)
+        f"SELECT {GONE_COLUMNS}, seq FROM gone WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
+        (since, limit),
     ).fetchall()
     found = [(seq, row_of(values, kind)) for *values, seq in living]
-    found += [(seq, _buried(*values)) for *values, seq in gone]
+    found += [(seq, buried(*values)) for *values, seq in gone]
     found.sort(key=itemgetter(0))
     if len(found) < limit:
         return db.execute("SELECT seq FROM heading").get, [row for _, row in found]
@@ -145,7 +147,8 @@ def row_of(values: Sequence[Any], kind: Kind) -> Row:
     return Row(name, timestamp, size, content_type, etag, False, policy, count, measured_at)
 
 
-def _buried(name: str, timestamp: int, measured_at: int, policy: int) -> Row:
+def buried(name: str, timestamp: int, measured_at: int, policy: int) -> Row:
+    """A tombstone from its GONE_COLUMNS."""
     return Row(name, timestamp, deleted=True, policy=policy, measured_at=measured_at)
 
 

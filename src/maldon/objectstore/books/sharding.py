@@ -12,9 +12,9 @@ import msgspec
 
 from maldon.objectstore.books import ranges as r
 from maldon.objectstore.books.database import Database
-from maldon.objectstore.books.rows import forget_rows
-from maldon.objectstore.node import Home, Range
-from maldon.objectstore.path import Path
+from maldon.objectstore.books.item import Kind
+from maldon.objectstore.books.rows import COLUMNS, GONE_COLUMNS, buried, forget_rows, row_of
+from maldon.objectstore.node import Book, Home, Range, Row
 from maldon.objectstore.timestamp import text
 
 EDGE = "SELECT name FROM row WHERE name > ? ORDER BY name LIMIT 2 OFFSET ?"
@@ -28,9 +28,10 @@ def within(one: Range) -> tuple[str, tuple[str, ...]]:
     return "name > ?", (one.lower,)
 
 
-def cut(db: Database, path: Path, rows: int, timestamp: int) -> list[Range]:
+def cut(db: Database, book: Book, rows: int, timestamp: int) -> list[Range]:
     """Ranges of `rows` names each that cover the book."""
-    edges = [""]
+    path, (lower, end) = book.path, r.bounds_of(book)
+    edges = [lower]
     while True:
         found = db.execute(EDGE, (edges[-1], rows - 1)).fetchall()
         if len(found) < 2:  # nothing would be left for the next
@@ -39,7 +40,7 @@ def cut(db: Database, path: Path, rows: int, timestamp: int) -> list[Range]:
     stem = path.container.rsplit("-", 2)[0] if path.account.startswith(r.HIDDEN) else path.container
     return [
         Range(f"{stem}-{text(timestamp)}-{n}", lower, upper)
-        for n, (lower, upper) in enumerate(zip(edges, [*edges[1:], ""], strict=True))
+        for n, (lower, upper) in enumerate(zip(edges, [*edges[1:], end], strict=True))
     ]
 
 
@@ -66,6 +67,25 @@ def merge_ranges(db: Database, told: Sequence[Range]) -> bool:
     if changed:
         db.ranges = held.values()
     return changed
+
+
+def last_change(db: Database) -> int:
+    number: int = db.execute("SELECT seq FROM heading").get
+    return number
+
+
+def rows_after(db: Database, table: str, one: Range, last: str) -> list[Row]:
+    """The next rows of a range behind a name, the living or the gone."""
+    where, names = within(_replace(one, lower=last))
+    columns = COLUMNS if table == "row" else GONE_COLUMNS
+    found = db.execute(f"SELECT {columns} FROM {table} WHERE {where} ORDER BY name LIMIT 500", names)  # noqa: S608
+    return [row_of(values, Kind.CONTAINER) if table == "row" else buried(*values) for values in found]
+
+
+def open_again(db: Database, shard: str) -> None:
+    """A range that was closed could not be moved. Within a transaction."""
+    if any(one.shard == shard and one.home is Home.CLOSED for one in db.ranges):
+        set_home(db, shard, Home.ROOT)
 
 
 def set_home(db: Database, shard: str, home: Home) -> None:

@@ -84,15 +84,15 @@ class Shelf:
         key = (partition, path)
         if not self._exists(key) and await self._create(key, timestamp, headers, policy):
             return True
-        return bool(await self._write(key, lambda db: heading.put(db, timestamp, headers, policy)))
+        return bool(await self.write(key, lambda db: heading.put(db, timestamp, headers, policy)))
 
     async def post_book(self, partition: int, path: Path, timestamp: int, headers: Mapping[str, str]) -> bool:
         """Merge headers; False when there is no such book."""
-        return bool(await self._write((partition, path), lambda db: heading.post(db, timestamp, headers)))
+        return bool(await self.write((partition, path), lambda db: heading.post(db, timestamp, headers)))
 
     async def delete_book(self, partition: int, path: Path, timestamp: int) -> Book | None:
         """Mark it deleted; the book before. Raises Conflict when a container is not empty."""
-        return await self._write((partition, path), lambda db: heading.delete(db, timestamp))
+        return await self.write((partition, path), lambda db: heading.delete(db, timestamp))
 
     async def head_book(self, partition: int, path: Path) -> Book | None:
         """What it says of itself, deleted ones included; None when nothing is known."""
@@ -134,7 +134,42 @@ class Shelf:
 
     async def update_ranges(self, partition: int, path: Path, ranges: Sequence[Range]) -> bool:
         """Merge what a shard or another replica says of them; False when there is no such book here."""
-        return await self._write((partition, path), lambda db: merge_ranges(db, ranges)) is not None
+        return await self.write((partition, path), lambda db: merge_ranges(db, ranges)) is not None
+
+    # For loops, which know what they do
+
+    async def read(self, key: Key, work: Callable[[Database], T]) -> T | None:
+        """What `work` finds, in the loop; None when there is no such book."""
+        return await self._patiently(key, work)
+
+    async def write(self, key: Key, change: Callable[[Database], T]) -> T | None:
+        """Commit a change and have it on stable storage; None when there is no such book."""
+        turn = self._enter(key)
+        try:
+            async with turn.lock:
+                return await self._commit(key, change)
+        finally:
+            self._leave(key, turn)
+
+    async def alone(self, key: Key, work: Callable[[Database], T]) -> T:
+        """Something long, in a thread, with a connection of its own. Raises NoSpace, Unavailable."""
+
+        def apart() -> T:
+            db = Database(self.folder(key), self.settings.checkpoint_pages)
+            try:
+                db.wait(self.settings.patience_s)
+                result = work(db)
+                db.sync()
+                return result
+            finally:
+                db.close()
+
+        try:
+            return await asyncio.to_thread(apart)
+        except apsw.BusyError:
+            raise Unavailable("A database is busy; try again.", internal=str(self.folder(key))) from None
+        except BROKEN as error:
+            raise self._no_space(error) from error
 
     # What they stand on
 
@@ -168,15 +203,6 @@ class Shelf:
         except Exception as error:  # noqa: BLE001 - raised to everybody who waits for the batch
             batch.error = error
         batch.done = True
-
-    async def _write(self, key: Key, change: Callable[[Database], T]) -> T | None:
-        """Commit a change and have it on stable storage; None when there is no such book."""
-        turn = self._enter(key)
-        try:
-            async with turn.lock:
-                return await self._commit(key, change)
-        finally:
-            self._leave(key, turn)
 
     async def _commit(self, key: Key, change: Callable[[Database], T]) -> T | None:
         """The same, for the one whose turn it is."""

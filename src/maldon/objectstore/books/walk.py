@@ -1,0 +1,72 @@
+"""All books of a disk, one after the other, for those loops that must not miss any.
+
+A walk that remembers (`seen`) passes over books whose files did not change since: most, most of the time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path as File
+
+import apsw
+
+from maldon.objectstore.books.database import FILE
+from maldon.objectstore.books.item import Kind
+from maldon.objectstore.books.shelf import DAMAGED, Key, Shelf
+from maldon.objectstore.path import Path
+
+Seen = dict[str, tuple[int, int]]
+"""When the two files of a book last changed, by its folder."""
+
+
+async def walk(shelf: Shelf, kind: Kind, seen: Seen | None = None) -> AsyncIterator[Key]:
+    """The keys of all books of a kind; with `seen` only of those that changed, which it then knows."""
+    folders = await asyncio.to_thread(_folders, shelf.root / kind.value)
+    if seen is not None:
+        for gone in seen.keys() - {folder.name for folder, _ in folders}:
+            del seen[gone]
+    for folder, changed in folders:
+        if seen is not None and seen.get(folder.name) == changed:
+            continue
+        key = await asyncio.to_thread(_key, folder)
+        if key is None:
+            continue
+        yield key
+        if seen is not None:
+            seen[folder.name] = changed
+
+
+def _folders(top: File) -> list[tuple[File, tuple[int, int]]]:
+    return [
+        (folder, (_changed(folder / FILE), _changed(folder / f"{FILE}-wal")))
+        for partition in _inside(top)
+        for folder in _inside(partition)
+        if not folder.name.startswith(".")
+    ]
+
+
+def _inside(folder: File) -> list[File]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _changed(file: File) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _key(folder: File) -> Key | None:
+    """What the book says it is; None when it cannot be read, which whoever uses it will see to."""
+    try:
+        db = apsw.Connection(str(folder / FILE), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            db.set_busy_timeout(1000)
+            account, container = db.execute("SELECT account, container FROM heading").get
+        finally:
+            db.close()
+    except (*DAMAGED, apsw.BusyError, apsw.CantOpenError, apsw.SQLError, TypeError):
+        return None
+    return int(folder.parent.name), Path(account, container)
