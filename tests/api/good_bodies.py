@@ -44,6 +44,7 @@ LEAST = (
     (r".*", "member"),
 )
 BODYLESS = (
+    r"PUT /identity/v3/(OS-EP-FILTER|policies/{policy_id}/OS-ENDPOINT-POLICY)/.*",
     r"PUT /identity/.*/(roles/{role_id}|inherited_to_projects|tags/{tag}|users/{user_id}|implies/{implied_role_id})",
     r"PUT /(image|network|compute)/.*/tags/{tag}",
     r"POST /image/.*/actions/(de|re)activate",
@@ -104,7 +105,14 @@ class Case:
 
 def cases(t: Mapping[str, str]) -> dict[str, Case]:
     """One good body for every route that takes one, by the route's key."""
-    found = {**_identity_cases(t), **_credential_cases(t), **_image_cases(t), **_network_cases(t), **_compute_cases(t)}
+    found = {
+        **_identity_cases(t),
+        **_credential_cases(t),
+        **_endpoint_cases(t),
+        **_image_cases(t),
+        **_network_cases(t),
+        **_compute_cases(t),
+    }
     refused = {"name": "x", "resources": {"VCPU": 1}}  # placement is not written by hand: 501, whatever is sent
     found |= {
         route.key: Case(refused)
@@ -228,6 +236,19 @@ def _credential_cases(t: Mapping[str, str]) -> dict[str, Case]:
 
 def _signature(text: str) -> str:
     return base64.b64encode(hmac.digest(SECRET.encode(), text.encode(), "sha1")).decode()
+
+
+def _endpoint_cases(t: Mapping[str, str]) -> dict[str, Case]:
+    groups, policies = "/identity/v3/OS-EP-FILTER/endpoint_groups", "/identity/v3/policies"
+    filters = {"service_id": t["services"], "region_id": t["regions"], "interface": "public"}
+    group = {"name": "eg2", "description": "d", "filters": filters}
+    policy = {"type": "application/json", "blob": {"a": ["role:b"]}}
+    return {
+        f"POST {groups}": Case({"endpoint_group": group}),
+        f"PATCH {groups}/{{endpoint_group_id}}": Case({"endpoint_group": group}),
+        f"POST {policies}": Case({"policy": policy}),
+        f"PATCH {policies}/{{policy_id}}": Case({"policy": {**policy, "blob": "text"}}),
+    }
 
 
 def _image_cases(t: Mapping[str, str]) -> dict[str, Case]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from maldon.identity.routes import SERVICE
 from maldon.identity.service import bootstrap
 from tests.identity_cloud import START, identity_cloud
 
@@ -23,6 +24,42 @@ async def test_versions_are_told_to_everybody(keystone):
     for path in ("/identity/v3", "/identity/v3/"):
         assert (await cloud("GET", path)).json == {"version": version}
     assert version["links"] == [{"rel": "self", "href": "http://cloud.test/identity/v3/"}]
+
+
+async def home(keystone, path, accept="application/json-home"):
+    got = await keystone.cloud.as_("")("GET", path, Accept=accept)
+    assert (got.status, got.headers["content-type"]) == (200, "application/json-home")
+    return got.json["resources"]
+
+
+async def test_the_api_tells_what_is_where(keystone):
+    root = "https://docs.openstack.org/api/openstack-identity/3"
+    shown, from_above = await home(keystone, "/identity/v3"), await home(keystone, "/identity/")
+    assert shown[f"{root}/rel/auth_tokens"] == {"href": "/auth/tokens"}
+    assert from_above[f"{root}/rel/auth_tokens"] == {"href": "/v3/auth/tokens"}
+    assert shown[f"{root}/rel/project_user_role"] == {
+        "href-template": "/projects/{project_id}/users/{user_id}/roles/{role_id}",
+        "href-vars": {name: f"{root}/param/{name}" for name in ("project_id", "user_id", "role_id")},
+    }
+    assert shown[f"{root}/ext/OS-EP-FILTER/1.0/rel/endpoint_group"] == {
+        "href-template": "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
+        "href-vars": {"endpoint_group_id": f"{root}/ext/OS-EP-FILTER/1.0/param/endpoint_group_id"},
+    }
+    known = (
+        *("rel/users", "rel/user", "rel/user_change_password", "rel/policies", "rel/policy", "rel/implied_role"),
+        *("rel/system_group_role", "rel/credential", "rel/region", "rel/role_inferences", "rel/group_user"),
+        "ext/OS-EC2/1.0/rel/user_credentials",
+        "ext/OS-EC2/1.0/rel/user_credential",
+        "ext/OS-INHERIT/1.0/rel/domain_user_role_inherited_to_projects",
+        "ext/OS-ENDPOINT-POLICY/1.0/rel/region_and_service_policy_association",
+    )
+    assert {f"{root}/{name}" for name in known} - shown.keys() == set()
+    places = {"/v3" + place.get("href", place.get("href-template")) for place in shown.values()}
+    assert places == {path for path in SERVICE.routes if path.startswith("/v3/")}
+    for accept in ("application/json;q=0.5, application/json-home", "application/json-home, application/json, */*"):
+        assert await home(keystone, "/identity/v3", accept) == shown
+    for accept in ("application/json, application/json-home", "*/*, application/json-home;q=x", "", "text/html"):
+        assert "version" in (await keystone.cloud.as_("")("GET", "/identity/v3", Accept=accept)).json
 
 
 async def catalog(keystone):

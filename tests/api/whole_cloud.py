@@ -210,6 +210,7 @@ async def _identity_things(w: Whole) -> None:
     own = {"user_id": t["users"], "project_id": t["projects"], "type": "ec2", "blob": ec2_blob("an-access-key")}
     t["credentials"] = (await w.make("admin", "/identity/v3/credentials", {"credential": own}))["id"]
     t["OS-EC2"] = "an-access-key"
+    await _endpoint_things(w)
     await _delegated_things(w)
 
 
@@ -230,6 +231,23 @@ async def _delegated_things(w: Whole) -> None:
     at = f"/identity/v3/users/{t['users']}/application_credentials"
     made = await w.make("user", at, {"application_credential": body})
     t["application_credentials"], t["access_rules"] = made["id"], made["access_rules"][0]["id"]
+
+
+async def _endpoint_things(w: Whole) -> None:
+    """An endpoint group and a policy, each given to something that whoever else is here does not see."""
+    t = w.things
+    group = {"endpoint_group": {"name": "eg", "filters": {"service_id": t["services"]}}}
+    policy = {"policy": {"type": "text/plain", "blob": "b"}}
+    t["endpoint_groups"] = (await w.make("admin", "/identity/v3/OS-EP-FILTER/endpoint_groups", group))["id"]
+    t["policies"] = (await w.make("admin", "/identity/v3/policies", policy))["id"]
+    for path in (
+        f"OS-EP-FILTER/endpoint_groups/{t['endpoint_groups']}/projects/{t['projects']}",
+        f"OS-EP-FILTER/projects/{t['projects']}/endpoints/{t['endpoints']}",
+        f"policies/{t['policies']}/OS-ENDPOINT-POLICY/endpoints/{t['endpoints']}",
+        f"policies/{t['policies']}/OS-ENDPOINT-POLICY/services/{t['services']}",
+        f"policies/{t['policies']}/OS-ENDPOINT-POLICY/services/{t['services']}/regions/{t['regions']}",
+    ):
+        assert (await w.ask("admin", "PUT", f"/identity/v3/{path}")).status == 204
 
 
 async def _network_things(w: Whole) -> None:

@@ -1,12 +1,16 @@
 """The identity API as a table: path, method, handler, rule."""
 
-from maldon.identity import routes_credential, routes_delegation, routes_people, routes_places
+from collections.abc import Iterable
+
+from maldon.identity import routes_credential, routes_delegation, routes_endpoint, routes_people, routes_places
 from maldon.identity.api import discovery, endpoint, region, service, token
 from maldon.identity.policies import application_credential as application_credential_rules
 from maldon.identity.policies import catalog as catalog_rules
 from maldon.identity.policies import credential as credential_rules
+from maldon.identity.policies import endpoint_filter as endpoint_filter_rules
 from maldon.identity.policies import group as group_rules
 from maldon.identity.policies import limit as limit_rules
+from maldon.identity.policies import policy as policy_rules
 from maldon.identity.policies import project as project_rules
 from maldon.identity.policies import role as role_rules
 from maldon.identity.policies import token as token_rules
@@ -16,9 +20,15 @@ from maldon.identity.route_shapes import Methods, kept
 from maldon.web.dialects import IDENTITY
 from maldon.web.service import PUBLIC, Routes, Service
 
+
+def _paths() -> Iterable[str]:
+    """Every path of the API, for its description of itself."""
+    return ROUTES
+
+
 _ROUTES: dict[str, Methods] = {
-    "/": {"GET": (discovery.versions, PUBLIC)},
-    "/v3": {"GET": (discovery.version, PUBLIC)},
+    "/": {"GET": (discovery.versions(_paths), PUBLIC)},
+    "/v3": {"GET": (discovery.version(_paths), PUBLIC)},
     "/v3/auth/tokens": {
         "POST": (token.create, PUBLIC),
         "GET": (token.show, "identity:validate_token"),
@@ -48,6 +58,7 @@ _ROUTES: dict[str, Methods] = {
     **routes_people.ROUTES,
     **routes_credential.ROUTES,
     **routes_delegation.ROUTES,
+    **routes_endpoint.ROUTES,
 }
 
 # Whatever can be read can be asked for its headers alone.
@@ -71,6 +82,8 @@ SERVICE = Service(
         *credential_rules.RULES,
         *trust_rules.RULES,
         *application_credential_rules.RULES,
+        *endpoint_filter_rules.RULES,
+        *policy_rules.RULES,
     ),
     IDENTITY,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, insert, select, update
 
 from maldon.kernel.errors import Duplicate, Forbidden, NotFound
 from maldon.kernel.op import Session
@@ -32,6 +32,22 @@ async def add(session: Session, table: Table, noun: str, values: Mapping[str, An
             internal=error.internal,
         ) from error
     return await found(session, table, noun, values["id"])
+
+
+def equal(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """That the row has this key."""
+    return [table.c[name] == value for name, value in key.items()]
+
+
+async def first(session: Session, table: Table, key: Mapping[str, Any]) -> Any:
+    """A row with this key, or None."""
+    return await session.first(select(table).where(*equal(table, key)))
+
+
+async def ensure(session: Session, table: Table, key: Mapping[str, Any]) -> None:
+    """A row of nothing but this key, which may be there already."""
+    if await first(session, table, key) is None:
+        await session.run(insert(table), dict(key))
 
 
 async def change(session: Session, table: Table, noun: str, id_: str, values: Mapping[str, Any]) -> Any:

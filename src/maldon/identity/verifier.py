@@ -20,6 +20,7 @@ from maldon.identity.plan.access_rules import permits
 from maldon.identity.settings import DEFAULTS, IdentitySettings
 from maldon.identity.standing import REFUSED
 from maldon.identity.token import Token, seal, unseal
+from maldon.identity.verbs.endpoint_filter import visible
 from maldon.identity.world import World, read_world
 from maldon.kernel.clock import SECOND, Clock
 from maldon.kernel.errors import Unauthorized
@@ -36,13 +37,14 @@ class Verified:
     token: Token
     meaning: Meaning
     world: World
+    visible: frozenset[str] | None = None
     _bodies: tuple[bytes, bytes] | None = None
 
     def catalog(self) -> list[dict[str, Any]]:
         """The services its holder can reach; none for a token without a scope."""
         if self.token.scope.kind == "unscoped":
             return []
-        return self.world.catalog(self.token.user_id, self.meaning.actor.project_id)
+        return self.world.catalog(self.token.user_id, self.meaning.actor.project_id, self.visible)
 
     def body(self, *, catalog: bool) -> bytes:
         """The answer to whoever looks at the token, made once."""
@@ -136,7 +138,9 @@ class TokenVerifier:
             if world is None or world.generation != value:
                 world = await read_world(session, value)
             meaning = await read_meaning(session, world, token)
-        learnt = Verified(token, meaning, world)
+            project_id = meaning.actor.project_id
+            seen = await visible(session, project_id) if world.filtered and project_id is not None else None
+        learnt = Verified(token, meaning, world, seen)
         if forgotten == self._forgotten:
             self._world = world
             if text is not None and self._seen == (value, keys) and token.expires_at > now:
