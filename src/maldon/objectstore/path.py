@@ -5,7 +5,7 @@ so that nobody can choose names that fall into one partition; its first four byt
 """
 
 import hashlib
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -17,20 +17,27 @@ class Path(NamedTuple):
     object: str = ""
 
     def __str__(self) -> str:
-        return "/" + "/".join(part for part in self if part)
+        account, container, name = self
+        return f"/{account}/{container}/{name}" if name else f"/{account}/{container}" if container else f"/{account}"
 
 
-@dataclass(frozen=True, slots=True)
 class PathHash:
-    """The cluster's way to hash: the same on every node, for ever."""
+    """The cluster's way to hash: the same on every node, for ever.
 
-    prefix: bytes
-    suffix: bytes
+    The last few are remembered, for one request asks for the same several times.
+    """
+
+    def __init__(self, prefix: bytes, suffix: bytes) -> None:
+        @lru_cache(maxsize=512)
+        def hashed(path: Path) -> bytes:
+            text = b"%b%b%b" % (prefix, str(path).encode(), suffix)
+            return hashlib.md5(text, usedforsecurity=False).digest()
+
+        self._hashed = hashed
 
     def __call__(self, path: Path) -> bytes:
         """16 bytes."""
-        text = self.prefix + str(path).encode() + self.suffix
-        return hashlib.md5(text, usedforsecurity=False).digest()
+        return self._hashed(path)
 
 
 def partition(hashed: bytes, power: int) -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maldon.objectstore.books.node import Books
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.shelf import Shelf
 from maldon.objectstore.device.device import Device
@@ -32,7 +33,7 @@ from maldon.objectstore.ring.file import BadRing
 from maldon.objectstore.rings import Rings
 from maldon.objectstore.secrets import Secrets, read_or_make
 from maldon.objectstore.settings import ObjectSettings
-from maldon.objectstore.storage.local import Disk, Local
+from maldon.objectstore.storage.local import Local
 from maldon.objectstore.storage.server import StorageServer
 
 SECTIONS: dict[str, type[Any]] = {
@@ -82,17 +83,18 @@ async def disks(cluster: Cluster) -> AsyncIterator[Callable[[], Awaitable[Any]]]
     that nothing is ever written beside it: see `format_device`.
     """
     async with contextlib.AsyncExitStack() as stack:
-        opened: dict[str, Disk] = {}
+        devices, shelves = {}, {}
         for name in cluster.settings.devices:
-            opened[name] = await stack.enter_async_context(_disk(cluster, name))
-        cluster.nodes.open_here(Local(opened, cluster.nodes))
+            devices[name], shelves[name] = await stack.enter_async_context(_disk(cluster, name))
+        books = Books(shelves, Placing(cluster.rings, cluster.nodes, cluster.settings))
+        cluster.nodes.open_here(Local(devices, books, cluster.nodes))
         stack.callback(cluster.nodes.open_here, None)
         stack.push_async_callback(cluster.nodes.close)
         yield asyncio.Event().wait
 
 
 @contextlib.asynccontextmanager
-async def _disk(cluster: Cluster, name: str) -> AsyncIterator[Disk]:
+async def _disk(cluster: Cluster, name: str) -> AsyncIterator[tuple[Device, Shelf]]:
     root, hashed = cluster.folder / name, cluster.secrets.path_hash
     if not root.exists():
         root.mkdir(parents=True)
@@ -101,7 +103,7 @@ async def _disk(cluster: Cluster, name: str) -> AsyncIterator[Disk]:
     shelf = Shelf(root, cluster.option(BookSettings), hashed)
     await device.open()
     try:
-        yield Disk(device, shelf)
+        yield device, shelf
     finally:
         shelf.close()
         await device.close()

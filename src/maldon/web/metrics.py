@@ -1,30 +1,53 @@
-"""Counters of the HTTP side, in Prometheus' format at /metrics."""
+"""Counters of the HTTP side, in Prometheus' format at /metrics.
 
-from collections.abc import Callable
-from functools import lru_cache
+Every request counts here, so counting is a few dictionary entries; what Prometheus wants to see is made when it looks.
+"""
 
-from prometheus_client import Counter, Gauge, Histogram, generate_latest
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
 
-_requests = Counter("maldon_http_requests", "HTTP requests answered.", ("service", "method", "route", "status"))
-_seconds = Histogram(
-    "maldon_http_seconds",
-    "Seconds to answer an HTTP request.",
-    ("service",),
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30),
-)
+from prometheus_client import REGISTRY, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
+_requests: Counter[tuple[str, str, str, int]] = Counter()
+_seconds: dict[str, list[float]] = {}  # a service's count in each bucket, the last beyond all, then the sum
 _statements = Gauge("maldon_sql_statements", "SQL statements since the process started.")
-
-
-@lru_cache(maxsize=4096)
-def _series(service: str, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    return _requests.labels(service, method, route, str(status)), _seconds.labels(service)
 
 
 def observe(service: str, method: str, route: str, status: int, seconds: float) -> None:
     """Count one answered request."""
-    count, histogram = _series(service, method, route, status)
-    count.inc()
-    histogram.observe(seconds)
+    _requests[service, method, route, status] += 1
+    taken = _seconds.get(service)
+    if taken is None:
+        taken = _seconds[service] = [0.0] * (len(BUCKETS) + 2)
+    taken[bisect_left(BUCKETS, seconds)] += 1
+    taken[-1] += seconds
+
+
+class _Requests(Collector):
+    def collect(self) -> Iterator[Metric]:
+        counted = CounterMetricFamily(
+            "maldon_http_requests", "HTTP requests answered.", labels=("service", "method", "route", "status")
+        )
+        for (*labels, status), count in list(_requests.items()):
+            counted.add_metric([*labels, str(status)], count)
+        yield counted
+        timed = HistogramMetricFamily("maldon_http_seconds", "Seconds to answer an HTTP request.", labels=("service",))
+        for service, taken in list(_seconds.items()):
+            timed.add_metric([service], _buckets(taken), taken[-1])
+        yield timed
+
+
+def _buckets(taken: list[float]) -> list[tuple[str, float]]:
+    """Each bucket's bound, and how many took no longer."""
+    bounds = [*(str(float(bound)) for bound in BUCKETS), "+Inf"]
+    return [(bound, sum(taken[: n + 1])) for n, bound in enumerate(bounds)]
+
+
+REGISTRY.register(_Requests())
 
 
 def count_statements(count: Callable[[], int]) -> None:

@@ -20,8 +20,9 @@ from maldon.objectstore.books.ranges import Ranges, shard_path
 from maldon.objectstore.books.shelf import Elsewhere, Shelf
 from maldon.objectstore.node import Book, BookNode, Home, Listing, NoSpace, Query, Range, Row, Spot
 from maldon.objectstore.path import Path
-from maldon.objectstore.proxy.placing import Place, Placed, Placing
+from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN
+from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.timestamp import stamp
 
 CLOSED_S = 0.005  # a range is closed for a moment only
@@ -167,7 +168,7 @@ def _head(node: BookNode, at: Spot, path: Path) -> Awaitable[Book | None]:
     return node.head_book(at, path)
 
 
-def _beside(placing: Placing, root: tuple[Spot, Path], place: Place) -> list[Placed]:
+def _beside(placing: Placing, root: tuple[Spot, Path], place: Place) -> list[RingDevice]:
     """A shard's disks, that of this replica's number first."""
     own = (placing.nodes.here, root[0].device)
     roots = [(device.address, device.device) for device in placing.book(root[1]).primaries]

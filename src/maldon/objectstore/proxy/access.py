@@ -19,6 +19,7 @@ from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
 
 READS = {"GET", "HEAD"}
+_NONE, _READER, _OPERATOR, _RESELLER = range(4)  # what roles make of somebody
 _parsed = lru_cache(maxsize=4096)(parse)
 
 
@@ -52,10 +53,18 @@ class Access:
     def __init__(self, store: Store) -> None:
         settings = store.settings
         self.prefix = settings.reseller_prefix
-        self._operators = {role.lower() for role in settings.operator_roles}
-        self._readers = {role.lower() for role in settings.reader_roles}
-        self._reseller = settings.reseller_admin_role.lower()
-        self._manages_accounts = settings.allow_account_management
+        ranks = (
+            (_RESELLER, {settings.reseller_admin_role.lower()}),
+            (_OPERATOR, {role.lower() for role in settings.operator_roles}),
+            (_READER, {role.lower() for role in settings.reader_roles}),
+        )
+
+        @lru_cache(maxsize=1024)
+        def standing(roles: tuple[str, ...]) -> int:
+            have = {role.lower() for role in roles}
+            return next((rank for rank, wanted in ranks if have & wanted), _NONE)
+
+        self._standing = standing
         self._refusal = (("WWW-Authenticate", f'Keystone uri="{store.auth_url}"'),) if store.auth_url else ()
 
     def check(self, request: ObjectRequest, lists: Mapping[str, str]) -> None:
@@ -76,17 +85,16 @@ class Access:
         raise error
 
     def _by_role(self, request: ObjectRequest, actor: Actor) -> bool:
-        roles = {role.lower() for role in actor.roles}
-        if self._reseller in roles:
+        standing, path = self._standing(actor.roles), request.path
+        if standing == _RESELLER:
             request.owner = True
             return True
-        path = request.path
-        if actor.project_id is None or path.account != self.prefix + actor.project_id:
+        if standing == _NONE or actor.project_id is None or path.account != self.prefix + actor.project_id:
             return False
-        if not roles.isdisjoint(self._operators):
+        if standing == _OPERATOR:
             request.owner = True
-            return bool(path.container) or request.method not in {"PUT", "DELETE"}
-        return request.method in READS and not roles.isdisjoint(self._readers)
+            return path.container != "" or request.method not in {"PUT", "DELETE"}
+        return request.method in READS
 
     def _named(self, request: ObjectRequest, actor: Actor, acl: Acl) -> bool:
         """Whether a list names the asker: project:user, or a role of the account's own project."""

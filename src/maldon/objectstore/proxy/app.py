@@ -70,7 +70,10 @@ class Proxy:
         headers, body = response.headers, response.body
         if isinstance(body, bytes) and "content-length" not in headers and response.status not in BODILESS:
             headers["content-length"] = str(len(body))
-        wire = [(wire_name(name), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
+        try:
+            wire = [(wire_name(name), value.encode()) for name, value in headers.items()]
+        except UnicodeEncodeError:  # bytes that were no text when they came in
+            wire = [(wire_name(name), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
         tid = trans_id.encode()
         wire += ((b"X-Trans-Id", tid), (b"X-Openstack-Request-Id", tid))
         await send({"type": "http.response.start", "status": response.status, "headers": wire})

@@ -11,7 +11,7 @@ below it. `trusted` requests are not asked for a permission again.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
@@ -242,13 +242,16 @@ def split(where: str) -> tuple[str, Path]:
 
 def read_request(scope: Any, receive: Receive, timeout_s: float) -> ObjectRequest:
     """What an ASGI scope asks. Raises PreconditionFailed for a path that is no text."""
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key = name.decode("latin-1")
-        headers[key] = f"{headers[key]},{_text(value)}" if key in headers else _text(value)
+    raw_headers = scope["headers"]
+    try:
+        headers = {name.decode("latin-1"): value.decode() for name, value in raw_headers}
+    except UnicodeDecodeError:
+        headers = {}
+    if len(headers) != len(raw_headers):  # one is given twice, or is no text
+        headers = _joined(raw_headers)
     length = headers.get("content-length")
     chunked = "transfer-encoding" in headers
-    size = None if chunked else int(length) if length and length.isdigit() else 0
+    size = None if chunked else int(length) if length and length.isdecimal() else 0
     raw = scope["raw_path"]
     root = scope.get("root_path", "")
     if root and raw.startswith(root.encode()):
@@ -259,6 +262,14 @@ def read_request(scope: Any, receive: Receive, timeout_s: float) -> ObjectReques
     request.base = f"{scope['scheme']}://{headers.get('host', 'localhost')}{root}"
     request.client = scope["client"][0] if scope.get("client") else ""
     return request
+
+
+def _joined(raw_headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in raw_headers:
+        key = name.decode("latin-1")
+        headers[key] = f"{headers[key]},{_text(value)}" if key in headers else _text(value)
+    return headers
 
 
 def _text(value: bytes) -> str:

@@ -6,15 +6,27 @@ so that who wrote finds it in the listing; what could not be told by then stays 
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from maldon.kernel.errors import CloudError
-from maldon.objectstore.books.shelf import Shelf
+from maldon.objectstore.books.node import Books
 from maldon.objectstore.device.device import Device
-from maldon.objectstore.node import Book, BookNode, Listing, NoSpace, Put, Query, Reading, Record, Row, Spot, Teaching
+from maldon.objectstore.node import (
+    Book,
+    BookNode,
+    Listing,
+    NoSpace,
+    Put,
+    Query,
+    Range,
+    Reading,
+    Record,
+    Row,
+    Spot,
+    Teaching,
+)
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.expiry import expired
 from maldon.objectstore.telling import row_of
@@ -23,7 +35,7 @@ log = structlog.get_logger("object.storage")
 TELL_S = 1.0
 
 
-class Books(Protocol):
+class Others(Protocol):
     """Where the nodes with the containers are found."""
 
     here: str
@@ -31,30 +43,22 @@ class Books(Protocol):
     def at(self, address: str) -> BookNode: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """One of the node's."""
-
-    device: Device
-    shelf: Shelf
-
-
 class Local:
     """See the module. A disk that is not there raises NoSpace."""
 
-    def __init__(self, disks: Mapping[str, Disk], nodes: Books) -> None:
-        self.disks, self._nodes = disks, nodes
+    def __init__(self, devices: Mapping[str, Device], books: Books, nodes: Others) -> None:
+        self.devices, self.books, self._nodes = devices, books, nodes
 
-    def disk(self, name: str) -> Disk:
-        disk = self.disks.get(name)
-        if disk is None:
-            raise NoSpace("The disk is not mounted.", internal=f"there is no disk {name!r}")
-        return disk
+    def device(self, spot: Spot) -> Device:
+        device = self.devices.get(spot.device)
+        if device is None:
+            raise NoSpace("The disk is not mounted.", internal=f"there is no disk {spot.device!r}")
+        return device
 
     async def put_object(
         self, spot: Spot, path: Path, put: Put, body: bytes | AsyncIterator[bytes], teach: Sequence[Teaching] = ()
     ) -> Record:
-        device = self.disk(spot.device).device
+        device = self.device(spot)
         record = await device.put(spot.policy, path, put, body, teach)
         if teach:
             await self._tell(device, spot, path, record, teach)
@@ -63,15 +67,15 @@ class Local:
     async def read_object(
         self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
     ) -> Reading | None:
-        return await self.disk(spot.device).device.read(spot.policy, path, start, stop, fragment)
+        return await self.device(spot).read(spot.policy, path, start, stop, fragment)
 
     async def head_object(self, spot: Spot, path: Path) -> Record | None:
-        return await self.disk(spot.device).device.head(spot.policy, path)
+        return await self.device(spot).head(spot.policy, path)
 
     async def post_object(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], teach: Sequence[Teaching] = ()
     ) -> Record | None:
-        device = self.disk(spot.device).device
+        device = self.device(spot)
         held = await device.head(spot.policy, path)
         if held is None or held.deleted or expired(held.headers):
             return held  # what has expired is not brought back by metadata without an end
@@ -85,7 +89,7 @@ class Local:
     async def delete_object(
         self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()
     ) -> Record | None:
-        device = self.disk(spot.device).device
+        device = self.device(spot)
         before = await device.delete(spot.policy, path, timestamp, teach)
         if teach:
             tombstone = Record(timestamp, 0, "", {}, timestamp, deleted=True)
@@ -93,30 +97,33 @@ class Local:
         return before
 
     async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
-        return await self.disk(spot.device).device.commit(spot.policy, path, timestamp)
+        return await self.device(spot).commit(spot.policy, path, timestamp)
 
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
     ) -> bool:
-        return await self.disk(spot.device).shelf.put_book(spot.partition, path, timestamp, headers, policy)
+        return await self.books.put_book(spot, path, timestamp, headers, policy)
 
     async def post_book(self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str]) -> bool:
-        return await self.disk(spot.device).shelf.post_book(spot.partition, path, timestamp, headers)
+        return await self.books.post_book(spot, path, timestamp, headers)
 
     async def head_book(self, spot: Spot, path: Path) -> Book | None:
-        return await self.disk(spot.device).shelf.head_book(spot.partition, path)
-
-    async def list_book(self, spot: Spot, path: Path, query: Query) -> tuple[Book, list[Row | str]] | None:
-        return await self.disk(spot.device).shelf.list_book(spot.partition, path, query)
+        return await self.books.head_book(spot, path)
 
     async def list_json(self, spot: Spot, path: Path, query: Query) -> Listing | None:
-        return await self.disk(spot.device).shelf.list_json(spot.partition, path, query)
+        return await self.books.list_json(spot, path, query)
 
     async def delete_book(self, spot: Spot, path: Path, timestamp: int) -> Book | None:
-        return await self.disk(spot.device).shelf.delete_book(spot.partition, path, timestamp)
+        return await self.books.delete_book(spot, path, timestamp)
 
     async def update_book(self, spot: Spot, path: Path, rows: Sequence[Row]) -> bool:
-        return await self.disk(spot.device).shelf.update_book(spot.partition, path, rows)
+        return await self.books.update_book(spot, path, rows)
+
+    async def read_ranges(self, spot: Spot, path: Path) -> list[Range]:
+        return await self.books.read_ranges(spot, path)
+
+    async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
+        return await self.books.update_ranges(spot, path, ranges)
 
     async def _tell(self, device: Device, spot: Spot, path: Path, record: Record, teach: Sequence[Teaching]) -> None:
         """Have the containers hear of it; those that did are a debt no more."""
@@ -136,7 +143,7 @@ class Local:
 
     async def _teach(self, teaching: Teaching, book: Path, row: Row) -> bool:
         try:
-            node = self if teaching.address == self._nodes.here else self._nodes.at(teaching.address)
+            node: BookNode = self.books if teaching.address == self._nodes.here else self._nodes.at(teaching.address)
             return await node.update_book(teaching.spot, teaching.shard or book, [row])
         except (CloudError, OSError) as error:
             log.warning("container not told", container=str(book), address=teaching.address, error=repr(error))

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from maldon.kernel.errors import BadRequest, Unavailable
-from maldon.objectstore.node import Book, Listing, Put, Query, Reading, Record, Row, Spot, Teaching
+from maldon.objectstore.node import Book, Listing, Put, Query, Range, Reading, Record, Row, Spot, Teaching
 from maldon.objectstore.path import Path
 from maldon.objectstore.storage.wire import KEY_HEADER, REFUSALS, RESULTS, framed, read_frame, revive
 
@@ -76,10 +76,6 @@ class Remote:
         book: Book | None = await self._call("head_book", (spot, path))
         return book
 
-    async def list_book(self, spot: Spot, path: Path, query: Query) -> tuple[Book, list[Row | str]] | None:
-        found: tuple[Book, list[Row | str]] | None = await self._call("list_book", (spot, path, query))
-        return found
-
     async def list_json(self, spot: Spot, path: Path, query: Query) -> Listing | None:
         found: Listing | None = await self._call("list_json", (spot, path, query))
         return found
@@ -90,6 +86,13 @@ class Remote:
 
     async def update_book(self, spot: Spot, path: Path, rows: Sequence[Row]) -> bool:
         return bool(await self._call("update_book", (spot, path, rows)))
+
+    async def read_ranges(self, spot: Spot, path: Path) -> list[Range]:
+        ranges: list[Range] = await self._call("read_ranges", (spot, path))
+        return ranges
+
+    async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
+        return bool(await self._call("update_ranges", (spot, path, ranges)))
 
     async def _call(self, verb: str, arguments: tuple[Any, ...], body: Bytes = b"") -> Any:
         sent: Any = framed(arguments)

@@ -20,6 +20,7 @@ from maldon.objectstore.node import (
     NoSpace,
     Put,
     Query,
+    Range,
     Record,
     Row,
     Spot,
@@ -52,10 +53,11 @@ CALLS: dict[str, Call] = {
     "put_book": Call(tuple[Spot, Path, int, dict[str, str], int | None], bool),
     "post_book": Call(tuple[Spot, Path, int, dict[str, str]], bool),
     "head_book": Call(tuple[Spot, Path], Book | None),
-    "list_book": Call(tuple[Spot, Path, Query], tuple[Book, list[Row | str]] | None),
     "list_json": Call(tuple[Spot, Path, Query], Listing | None),
     "delete_book": Call(tuple[Spot, Path, int], Book | None),
     "update_book": Call(tuple[Spot, Path, list[Row]], bool),
+    "read_ranges": Call(tuple[Spot, Path], list[Range]),
+    "update_ranges": Call(tuple[Spot, Path, list[Range]], bool),
 }
 ARGUMENTS = {verb: msgspec.msgpack.Decoder(call.arguments) for verb, call in CALLS.items()}
 RESULTS = {verb: msgspec.msgpack.Decoder(call.result) for verb, call in CALLS.items()}
