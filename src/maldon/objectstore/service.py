@@ -9,7 +9,6 @@
 A proxy whose process has not opened the disks of its own address reaches them by HTTP, as it does those of other nodes.
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 from maldon.objectstore.books.node import Books
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.shelf import Shelf
+from maldon.objectstore.daemons.tend import Tending
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.opening import format_device
 from maldon.objectstore.device.settings import DeviceSettings
@@ -78,7 +78,7 @@ def open_cluster(home: Path, settings: ObjectSettings, options: Mapping[type[Any
 
 
 @contextlib.asynccontextmanager
-async def disks(cluster: Cluster) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+async def disks(cluster: Cluster) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """This node's disks, open. A directory that is not there is made; a mount that is missing must be made by hand, so
     that nothing is ever written beside it: see `format_device`.
     """
@@ -86,11 +86,12 @@ async def disks(cluster: Cluster) -> AsyncIterator[Callable[[], Awaitable[Any]]]
         devices, shelves = {}, {}
         for name in cluster.settings.devices:
             devices[name], shelves[name] = await stack.enter_async_context(_disk(cluster, name))
-        books = Books(shelves, Placing(cluster.rings, cluster.nodes, cluster.settings))
+        placing = Placing(cluster.rings, cluster.nodes, cluster.settings)
+        books = Books(shelves, placing)
         cluster.nodes.open_here(Local(devices, books, cluster.nodes))
         stack.callback(cluster.nodes.open_here, None)
         stack.push_async_callback(cluster.nodes.close)
-        yield asyncio.Event().wait
+        yield Tending(cluster.folder, books, placing).run
 
 
 @contextlib.asynccontextmanager

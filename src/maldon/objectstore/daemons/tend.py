@@ -1,0 +1,62 @@
+"""Which loops run beside a node's disks, and where.
+
+What concerns a process' own writes runs in every process that has the disks open; what walks over everything runs in
+one of them: whichever holds the lock, and another as soon as that one is gone.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path as File
+
+from maldon.objectstore.books.node import Books
+from maldon.objectstore.daemons.shard import Sharder
+from maldon.objectstore.daemons.tell_accounts import TellAccounts
+from maldon.objectstore.proxy.placing import Placing
+from maldon.work.loops import Loop, run_loop
+from maldon.work.wakes import Wakes
+
+LOOK_S = 5.0  # how long a node is without its one process at most
+
+
+class Tending:
+    """The loops of a node. `folder` is where its processes meet."""
+
+    def __init__(self, folder: File, books: Books, placing: Placing) -> None:
+        self._lock = folder / "tending.lock"
+        teller, sharder = TellAccounts(books, placing), Sharder(books, placing)
+        self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
+        self._once_a_node = (
+            Loop("tell accounts of all", teller.all, 60.0),
+            Loop("shard containers", sharder.once, 30.0),
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_run(self._everywhere), name="loops of this process")
+            group.create_task(self._alone(), name="loops of this node")
+
+    async def _alone(self) -> None:
+        held = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not _taken(held):  # noqa: ASYNC110 - the lock is another process's, and tells nobody
+                await asyncio.sleep(LOOK_S)
+            await _run(self._once_a_node)
+        finally:
+            os.close(held)
+
+
+def _taken(held: int) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+async def _run(loops: Sequence[Loop]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for loop in loops:
+            group.create_task(run_loop(loop, Wakes()), name=loop.name)
