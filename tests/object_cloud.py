@@ -54,8 +54,8 @@ class Asker:
 
 
 @contextlib.asynccontextmanager
-async def object_store(home: Path, **settings: Any) -> AsyncIterator[Asker]:
-    """A store of one node with one disk, asked by a member of the project demo."""
-    cluster = open_cluster(home, ObjectSettings(**settings))
+async def object_store(home: Path, *options: Any, **settings: Any) -> AsyncIterator[Asker]:
+    """A store of one node with one disk, asked by a member of the project demo; `options` are settings of layers."""
+    cluster = open_cluster(home, ObjectSettings(**settings), {type(chosen): chosen for chosen in options})
     async with disks(cluster):
         yield Asker(proxy_app(cluster, Tokens()))

@@ -13,7 +13,9 @@ class ObjectSettings:
     devices: tuple[str, ...] = option(
         ("disk-1",), "Names of this node's disks: directories, or mounts, below objects/."
     )
-    port: int = option(8080, "Port of the object store's own, where the APIs have native ports or there are workers.")
+    port: int = option(
+        0, "Port of the object store's own; 0: 8080 where the APIs have native ports or there are workers, else none."
+    )
     workers: int = option(1, "Processes that serve objects from this node's disks.")
     policies: tuple[str, ...] = option(
         ("0:Policy-0",), "Storage policies, each index:name[:alias…], then :erasure=4+2 or :deprecated where it is so."

@@ -19,6 +19,7 @@ from maldon.objectstore import service as objectstore
 from maldon.runtime.home import Trouble
 from maldon.runtime.process import Process
 
+NATIVE = 8080
 log = structlog.get_logger("process")
 PROXY, STORAGE, WORKERS = "object-proxy", "object-storage", "object-workers"
 PREFIX = "object-store"
@@ -42,9 +43,10 @@ def proxy(process: Process) -> Any:
     return objectstore.proxy_app(cluster(process), process.verifier, auth_url)
 
 
-def own_port(process: Process) -> bool:
-    """Whether the store has a port of its own beside the shared one."""
-    return process.settings.cloud.native_ports or process.settings.object.workers > 1
+def own_port(process: Process) -> int:
+    """The store's port of its own beside the shared one; 0 when it has none."""
+    cloud, wanted = process.settings.cloud, process.settings.object
+    return wanted.port or (NATIVE if cloud.native_ports or wanted.workers > 1 else 0)
 
 
 def storage_port(process: Process) -> int | None:
@@ -62,15 +64,15 @@ def url(process: Process) -> str:
     """Where clients find the store: on the shared port, unless workers share one of its own."""
     cloud = process.settings.cloud
     if process.settings.object.workers > 1 and not cloud.public_url:
-        return f"{process.url.rpartition(':')[0]}:{process.settings.object.port}"
+        return f"{process.url.rpartition(':')[0]}:{own_port(process)}"
     return f"{process.url}/{PREFIX}"
 
 
 def ports(process: Process, proxy_app: Any, *, serves_disks: bool) -> dict[int, Any]:
     """The applications by the ports that are the store's alone."""
     found: dict[int, Any] = {}
-    if proxy_app is not None and own_port(process):
-        found[process.settings.object.port] = proxy_app
+    if proxy_app is not None and (own := own_port(process)):
+        found[own] = proxy_app
     port = storage_port(process)
     if serves_disks and port is not None:
         found[port] = objectstore.storage_app(cluster(process))

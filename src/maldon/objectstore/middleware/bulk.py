@@ -330,4 +330,4 @@ def _info(store: Store) -> dict[str, Any]:
             "max_failed_deletes": store.option(BulkSettings).max_failed_deletes}  # fmt: skip
 
 
-LAYER = Layer("bulk_delete", make, _info)
+LAYER = Layer("bulk_delete", make, _info, settings=BulkSettings)

@@ -11,11 +11,11 @@ from urllib.parse import quote, unquote
 from maldon.kernel.errors import BadRequest, PreconditionFailed, TooLarge
 from maldon.objectstore.middleware.carrying import COPIED, carried
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
-from maldon.objectstore.middleware.rows import OVERRIDE
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import TRUE, Given, ObjectRequest
 from maldon.objectstore.proxy.store import Store
+from maldon.objectstore.telling import OVERRIDE
 
 CONDITIONS = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"}
 SLO, SLO_META = "x-static-large-object", "x-object-sysmeta-slo-"

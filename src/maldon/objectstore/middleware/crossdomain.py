@@ -34,4 +34,4 @@ def make(store: Store, below: Handler) -> Handler:
     return handle
 
 
-LAYER = Layer("crossdomain", make, lambda _store: {})
+LAYER = Layer("crossdomain", make, lambda _store: {}, settings=CrossdomainSettings)

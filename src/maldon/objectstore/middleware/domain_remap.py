@@ -60,4 +60,4 @@ def _info(store: Store) -> dict[str, Any]:
     return {"default_reseller_prefix": (store.option(DomainRemapSettings).reseller_prefixes or ("",))[0]}
 
 
-LAYER = Layer("domain_remap", make, _info)
+LAYER = Layer("domain_remap", make, _info, settings=DomainRemapSettings)

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 from maldon.kernel.errors import CloudError
 from maldon.kernel.settings import BadSetting, option
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
-from maldon.objectstore.middleware.rows import OVERRIDE
 from maldon.objectstore.node import WrongDigest
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
@@ -28,6 +27,7 @@ from maldon.objectstore.proxy.reading import Readable, answer
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import SMALL, Given, ObjectRequest
 from maldon.objectstore.proxy.store import Store
+from maldon.objectstore.telling import OVERRIDE
 from maldon.objectstore.timestamp import parse
 
 BODY, ETAG = "x-object-sysmeta-crypto-body", "x-object-sysmeta-crypto-etag"
@@ -243,4 +243,4 @@ def make(store: Store, below: Handler) -> Handler:
 _LATE = "x-object-transient-sysmeta-crypto-etag"
 
 
-LAYER = Layer("encryption", make)
+LAYER = Layer("encryption", make, settings=EncryptionSettings)

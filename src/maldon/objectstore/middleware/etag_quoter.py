@@ -67,4 +67,4 @@ def _info(store: Store) -> dict[str, Any]:
     return {"enable_by_default": store.option(EtagQuoterSettings).enable_by_default}
 
 
-LAYER = Layer("etag_quoter", make, _info)
+LAYER = Layer("etag_quoter", make, _info, settings=EtagQuoterSettings)

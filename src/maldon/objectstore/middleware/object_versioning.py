@@ -15,13 +15,14 @@ from maldon.objectstore.middleware.carrying import AS_IT_IS, write_as
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.middleware.rows import override
 from maldon.objectstore.middleware.symlink import EMPTY, HARDENED, KEPT, KEPT_BYTES, KEPT_ETAG
-from maldon.objectstore.middleware.version_listing import list_versions
+from maldon.objectstore.middleware.version_listing import NULL_NOTE, list_versions
 from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Item, Listing
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import TRUE, ObjectRequest
 from maldon.objectstore.proxy.store import Store
+from maldon.objectstore.telling import OVERRIDE
 
 CLIENT = "x-versions-enabled"
 ENABLED, CONTAINER = "x-container-sysmeta-versions-enabled", "x-container-sysmeta-versions-cont"
@@ -216,7 +217,9 @@ class _Versions:
             return
         got = await self.below(request.derive("GET", path, query=AS_IT_IS, trusted=True))
         at = timestamp.parse(got.headers["x-timestamp"])
-        await write_as(self.below, request, version_path(path, at), got, {VERSION: "null"}, at)
+        noted = got.headers.get(f"{OVERRIDE}etag", got.headers["etag"].strip('"')) + NULL_NOTE
+        more = {VERSION: "null", f"{OVERRIDE}etag": noted}
+        await write_as(self.below, request, version_path(path, at), got, more, at)
 
     async def delete(self, request: ObjectRequest, book: Book | None) -> Response:
         """The object is gone, its versions are not; that it was deleted is a version too."""

@@ -113,4 +113,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("ratelimit", make, _info)
+LAYER = Layer("ratelimit", make, _info, settings=RatelimitSettings)

@@ -44,4 +44,4 @@ def make(store: Store, below: Handler) -> Handler:
     return handle
 
 
-LAYER = Layer("read_only", make)
+LAYER = Layer("read_only", make, settings=ReadOnlySettings)

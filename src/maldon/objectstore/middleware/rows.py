@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from maldon.objectstore.proxy.listings import Listing
-
-OVERRIDE = "x-object-sysmeta-container-update-override-"
+from maldon.objectstore.telling import OVERRIDE
 
 
 def override(etag: str, facts: Mapping[str, str], size: int | None = None) -> dict[str, str]:

@@ -324,4 +324,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("slo", make, _info)
+LAYER = Layer("slo", make, _info, settings=SloSettings)

@@ -206,4 +206,4 @@ def _info(_store: Store) -> dict[str, Any]:
     return {"account_acls": True}
 
 
-LAYER = Layer("tempauth", make, _info)
+LAYER = Layer("tempauth", make, _info, settings=TempauthSettings)

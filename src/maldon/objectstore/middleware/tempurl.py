@@ -207,4 +207,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("tempurl", make, _info)
+LAYER = Layer("tempurl", make, _info, settings=TempurlSettings)

@@ -4,8 +4,9 @@ Rows come from the hidden container, whose order that is, merged with the object
 with `version_marker` goes on behind one version.
 """
 
-from typing import Any
+from typing import NamedTuple
 
+from maldon.kernel.errors import BadRequest
 from maldon.objectstore import timestamp
 from maldon.objectstore.middleware.layer import Handler
 from maldon.objectstore.path import Path
@@ -16,80 +17,77 @@ from maldon.objectstore.proxy.request import ObjectRequest
 LAST = 9_999_999_999 * timestamp.TICKS
 
 
+NULL_NOTE = "; version_id=null"  # in the row of an object from before versions were on
+
+
+class Version(NamedTuple):
+    """One row, and when that version was written."""
+
+    row: Item
+    at: int
+
+    @property
+    def order(self) -> tuple[bytes, int]:
+        return self.row["name"].encode(), -self.at
+
+
 async def list_versions(below: Handler, request: ObjectRequest, aside: Path | None, most: int) -> Response:
     """The Listing."""
     query = read_query(request, most)
-    plain = {
-        "prefix": query.prefix,
-        "limit": str(most),
-        "marker": _before(query.marker),
-        "end_marker": query.end_marker,
-    }
-    listing = await below(request.derive("GET", request.path, query=plain, trusted=True))
+    asked = {"prefix": query.prefix, "limit": str(most), "end_marker": query.end_marker}
+    if not query.reverse:
+        asked["marker"] = query.marker
+    listing = await below(request.derive("GET", request.path, query=asked, trusted=True))
     if not isinstance(listing, Listing):
         return listing
     current = {row["name"]: row for row in listing.rows}
-    rows: list[Item] = []
-    if aside is not None:
-        rows = await _aside(below, request, aside, query.prefix, query.marker, most)
+    hidden = {"prefix": f"\x00{query.prefix}", "limit": str(most), "marker": f"\x00{asked.get('marker', '')}"}
+    versions = await _aside(below, request, aside, hidden) if aside is not None else []
     newest: set[str] = set()
-    versions: list[Item] = []
-    for row in rows:
-        name = row["name"]
-        row["is_latest"] = name not in newest and _is_current(row, current.get(name))
+    for version in versions:
+        name = version.row["name"]
+        version.row["is_latest"] = name not in newest and _is_current(version.row, current.get(name))
         newest.add(name)
-        versions.append(row)
-    for name, row in current.items():
-        if "symlink_path" not in row and not any(v["name"] == name and v["is_latest"] for v in versions):
-            versions.append({**row, "version_id": "null", "is_latest": True})
-    versions.sort(key=lambda row: (row["name"].encode(), not row["is_latest"], -_time(row)))
-    marker = request.query.get("version_marker", "")
-    shown = [row for row in versions if _after(row, query.marker, marker) and _until(row, query.end_marker)]
-    if query.reverse:
-        shown.reverse()
-    listing.rows = shown[: query.limit]
+    versions += [
+        Version({**row, "version_id": "null", "is_latest": True}, LAST)
+        for row in listing.rows if "symlink_path" not in row
+    ]  # fmt: skip
+    versions.sort(key=lambda version: version.order)
+    after = _marker(request, query.marker)
+    shown = [v.row for v in versions if v.order > after and (not query.end_marker or v.row["name"] < query.end_marker)]
+    listing.rows = (shown[::-1] if query.reverse else shown)[: query.limit]
     return listing
 
 
-def _before(marker: str) -> str:
-    return "" if not marker else marker[:-1]
+def _marker(request: ObjectRequest, marker: str) -> tuple[bytes, float]:
+    """What the rows shown come after: a name, or one version of it. Raises BadRequest."""
+    version = request.query.get("version_marker", "")
+    if not marker:
+        if version:
+            raise BadRequest("version_marker cannot be used without marker")
+        return b"", float("-inf")
+    if not version:
+        return marker.encode(), float("inf")
+    try:
+        return marker.encode(), float("-inf") if version == "null" else -timestamp.parse(version)
+    except ValueError:
+        raise BadRequest("invalid version_marker param") from None
 
 
-async def _aside(
-    below: Handler, request: ObjectRequest, aside: Path, prefix: str, marker: str, most: int
-) -> list[Item]:
-    asked: dict[str, str] = {"prefix": f"\x00{prefix}", "limit": str(most)}
-    if marker:
-        asked["marker"] = f"\x00{marker}\x00"
-    listed = await below(request.derive("GET", aside, query=asked, trusted=True))
-    return [_row(row) for row in listed.rows] if isinstance(listed, Listing) else []
+async def _aside(below: Handler, request: ObjectRequest, aside: Path, query: dict[str, str]) -> list[Version]:
+    listed = await below(request.derive("GET", aside, query=query, trusted=True))
+    return [_version(row) for row in listed.rows] if isinstance(listed, Listing) else []
 
 
-def _row(row: dict[str, Any]) -> Item:
+def _version(row: Item) -> Version:
     _, name, order = row["name"].split("\x00", 2)
     at = LAST - int(order)
-    return {**row, "name": name, "version_id": timestamp.text(at)}
-
-
-def _time(row: Item) -> int:
-    version: str = row["version_id"]
-    return timestamp.parse(version) if version != "null" else 0
+    id_ = "null" if row["hash"].endswith(NULL_NOTE) else timestamp.text(at)
+    return Version({**row, "name": name, "hash": row["hash"].removesuffix(NULL_NOTE), "version_id": id_}, at)
 
 
 def _is_current(row: Item, current: Item | None) -> bool:
+    """Whether the newest version of a name is what the name has now."""
     if row["content_type"].startswith("application/x-deleted"):
         return current is None
     return current is not None and "symlink_path" in current
-
-
-def _after(row: Item, marker: str, version_marker: str) -> bool:
-    if not marker:
-        return True
-    name = row["name"].encode()
-    if name != marker.encode() or not version_marker:
-        return bool(name > marker.encode())
-    return bool(_time(row) < (timestamp.parse(version_marker) if version_marker != "null" else 0))
-
-
-def _until(row: Item, end_marker: str) -> bool:
-    return not end_marker or row["name"].encode() < end_marker.encode()
