@@ -34,6 +34,18 @@ class Net:
         return self.books[address]
 
 
+@dataclass
+class OneRing:
+    """The ring of accounts and containers."""
+
+    ring: Ring
+
+    def account(self) -> Ring:
+        return self.ring
+
+    container = account
+
+
 class Cluster:
     """So many nodes of one disk each, that hold every book on all of them."""
 
@@ -47,9 +59,8 @@ class Cluster:
         for address in addresses:
             (root / address).mkdir()
             shelf = Shelf(root / address, BookSettings(**settings), HASHED)
-            placing = Placing(
-                self.ring, self.ring, {}, Net(address, self.books, self.cut), ObjectSettings(error_limit=10_000)
-            )
+            net = Net(address, self.books, self.cut)
+            placing = Placing(OneRing(self.ring), net, ObjectSettings(error_limit=10_000))
             self.placings[address] = placing
             self.books[address] = Books({"d": shelf}, placing)
 

@@ -3,7 +3,7 @@
 Whoever asks for a container need not know that it is sharded. Its root passes rows on to the shard that keeps their
 names, and puts a listing together from the shards it crosses, one after the other until it is full: what that costs
 depends on the page, not on the container. A replica of the root prefers the shard's replica of the same number, so that
-three roots that hear of a row tell three shards. Without `placing` there are no other nodes, and no shards.
+three roots that hear of a row tell three shards.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ T = TypeVar("T")
 class Books:
     """A node.BookNode."""
 
-    def __init__(self, shelves: Mapping[str, Shelf], placing: Placing | None = None) -> None:
+    def __init__(self, shelves: Mapping[str, Shelf], placing: Placing) -> None:
         self.shelves, self.placing = shelves, placing
 
     def shelf(self, spot: Spot) -> Shelf:
         found = self.shelves.get(spot.device)
         if found is None:
-            raise NoSpace("The node has no such disk.", internal=spot.device)
+            raise NoSpace("The disk is not mounted.", internal=f"there is no disk {spot.device!r}")
         return found
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class Books:
     ) -> T | None:
         """The first answer of a disk that knows the shard; None when none does. Raises Unavailable."""
         last: Exception | None = None
-        placing = self._placing()
+        placing = self.placing
         place = placing.book(shard)
         for device in _beside(placing, (spot, path), place):
             try:
@@ -152,11 +152,6 @@ class Books:
         if last is not None:
             raise Unavailable("A shard of the container cannot be reached; try again.", internal=str(shard)) from last
         return None
-
-    def _placing(self) -> Placing:
-        if self.placing is None:
-            raise Unavailable("The container's shards cannot be reached from here.")
-        return self.placing
 
 
 def measured(one: Range, book: Book) -> Range:
