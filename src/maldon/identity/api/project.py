@@ -136,7 +136,8 @@ async def create(request: Request, op: Op) -> Reply:
         values = await _place(op, session, id_, wanted, domain_id)
         values |= {"options": options(wanted.options), "extra": extra or None}
         row = await rows.add(session, project, "project", values | given(wanted, "description", "enabled"))
-        await put_tags(session, id_, wanted.tags)
+        if wanted.tags:
+            await put_tags(session, id_, wanted.tags)
         body = await shown(session, lists.api_base(request), row)
     return json({"project": body}, 201)
 
@@ -178,10 +179,16 @@ def new_project(id_: str, name: str, domain_id: str) -> dict[str, Any]:
     }
 
 
+def tags_lock(project_id: str) -> str:
+    """What is held by whoever changes a project's tags, of which there is a most and none twice."""
+    return f"identity.tags.{project_id}"
+
+
 async def put_tags(session: Session, id_: str, tags: list[str]) -> None:
     """Exactly these tags. Raises BadRequest for one that comes twice."""
     if len(set(tags)) != len(tags):
         raise BadRequest("A tag may be there once only.")
+    await session.lock(tags_lock(id_))
     await session.run(delete(project_tag).where(project_tag.c.project_id == id_))
     if tags:
         await session.run(insert(project_tag), [{"project_id": id_, "name": tag} for tag in tags])

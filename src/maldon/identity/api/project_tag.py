@@ -3,7 +3,7 @@
 from sqlalchemy import delete, insert
 
 from maldon.identity import lists
-from maldon.identity.api.project import guarded, put_tags, tags_of
+from maldon.identity.api.project import guarded, put_tags, tags_lock, tags_of
 from maldon.identity.models.project import project_tag
 from maldon.identity.schemas.project import ReplaceTags
 from maldon.kernel.errors import BadRequest, NotFound
@@ -47,6 +47,7 @@ async def put(request: Request, op: Op) -> Reply:
     tag = _checked(request.path["tag"])
     async with op.db.begin() as session:
         row = await guarded(session, op, request, "identity:create_project_tag")
+        await session.lock(tags_lock(row.id))
         tags = (await tags_of(session, [row.id])).get(row.id, [])
         if tag not in tags and len(tags) >= MOST:
             raise BadRequest(f"A project may have {MOST} tags.")
