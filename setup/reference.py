@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the reference pages of docs/: settings, policies, states, microversions. `--check` only says what is stale.
+"""Writes the reference pages of docs/: settings, policies, who may what, states, microversions.
+
+`--check` only says what is stale.
 
 .venv/bin/python setup/reference.py [--check]
 """
@@ -10,6 +12,7 @@ import typing
 from pathlib import Path
 
 from maldon.compute.plan import states
+from maldon.identity import matrix
 from maldon.runtime.process import SERVICES
 from maldon.runtime.settings import SECTIONS
 from maldon.web.microversion import text
@@ -47,6 +50,18 @@ def policies() -> str:
     return "\n".join(lines).replace(" | | ", " | - | ")
 
 
+def identity_matrix() -> str:
+    lines = ["# Who may do what in identity\n", NOTE]
+    lines.append(
+        "By the default rules, for every route that asks one. A role is named where it reaches farther than the one\n"
+        "before it, which it implies; later roles reach as far. `self`: the own user and what belongs to it. `scope`:\n"
+        "whatever lies in the project or domain of the token. `all`: everything. A list shows as much, but\n"
+        "to a token of a domain it shows only what is in that, and where anybody may ask (limits, what a token\n"
+        "opens), only the asker's own.\n"
+    )
+    return "\n".join([*lines, *matrix.page(SERVICES["identity-api"])]) + "\n"
+
+
 def server_states() -> str:
     lines = ["# Server states\n", NOTE, "What a server is, what it may become, and what the API calls it.\n"]
     lines += ["| State | May become | Status |", "|---|---|---|"]
@@ -71,6 +86,7 @@ def microversions() -> str:
 PAGES: dict[str, typing.Callable[[], str]] = {
     "settings.md": settings,
     "policies.md": policies,
+    "identity-matrix.md": identity_matrix,
     "states.md": server_states,
     "microversions.md": microversions,
 }

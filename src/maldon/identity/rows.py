@@ -11,11 +11,16 @@ from maldon.kernel.op import Session
 _by_id: dict[str, Any] = {}  # a statement per table, made once
 
 
-async def found(session: Session, table: Table, noun: str, id_: str) -> Any:
-    """The row. Raises NotFound."""
+async def first(session: Session, table: Table, id_: str) -> Any:
+    """The row, or None."""
     if table.name not in _by_id:
         _by_id[table.name] = select(table).where(table.c.id == bindparam("wanted_id"))
-    row = await session.first(_by_id[table.name], {"wanted_id": id_})
+    return await session.first(_by_id[table.name], {"wanted_id": id_})
+
+
+async def found(session: Session, table: Table, noun: str, id_: str) -> Any:
+    """The row. Raises NotFound."""
+    row = await first(session, table, id_)
     if row is None:
         raise NotFound(f"Could not find {noun}: {id_}.")
     return row

@@ -9,8 +9,9 @@ from maldon.identity.models.group import group
 from maldon.identity.models.project import project
 from maldon.identity.models.role import SYSTEM, assignment
 from maldon.identity.models.user import failed_login, user
-from maldon.identity.rows import found
+from maldon.identity.rows import first, found
 from maldon.identity.standing import HELD_BY_USER
+from maldon.kernel.errors import NotFound
 from maldon.kernel.op import Op, Session
 
 DEFAULT_DOMAIN = "default"
@@ -39,8 +40,10 @@ async def below(session: Session, ids: Iterable[str]) -> list[Any]:
 
 async def domain(session: Session, id_: str) -> Any:
     """The domain's row. Raises NotFound."""
-    row = await session.first(select(project).where(project.c.id == id_, project.c.is_domain.is_(True)))
-    return row if row is not None else await found(session, project, "domain", f"{id_[:64]}, which is no domain")
+    row = await first(session, project, id_)
+    if row is None or not row.is_domain:
+        raise NotFound(f"Could not find domain: {id_}.")
+    return row
 
 
 def own_domain(op: Op) -> str:
