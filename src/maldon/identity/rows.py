@@ -11,7 +11,7 @@ from maldon.kernel.op import Session
 _by_id: dict[str, Any] = {}  # a statement per table, made once
 
 
-async def first(session: Session, table: Table, id_: str) -> Any:
+async def by_id(session: Session, table: Table, id_: str) -> Any:
     """The row, or None."""
     if table.name not in _by_id:
         _by_id[table.name] = select(table).where(table.c.id == bindparam("wanted_id"))
@@ -20,7 +20,7 @@ async def first(session: Session, table: Table, id_: str) -> Any:
 
 async def found(session: Session, table: Table, noun: str, id_: str) -> Any:
     """The row. Raises NotFound."""
-    row = await first(session, table, id_)
+    row = await by_id(session, table, id_)
     if row is None:
         raise NotFound(f"Could not find {noun}: {id_}.")
     return row

@@ -9,7 +9,7 @@ from maldon.identity.models.group import group
 from maldon.identity.models.project import project
 from maldon.identity.models.role import SYSTEM, assignment
 from maldon.identity.models.user import failed_login, user
-from maldon.identity.rows import first, found
+from maldon.identity.rows import by_id, found
 from maldon.identity.standing import HELD_BY_USER
 from maldon.kernel.errors import NotFound
 from maldon.kernel.op import Op, Session
@@ -40,7 +40,7 @@ async def below(session: Session, ids: Iterable[str]) -> list[Any]:
 
 async def domain(session: Session, id_: str) -> Any:
     """The domain's row. Raises NotFound."""
-    row = await first(session, project, id_)
+    row = await by_id(session, project, id_)
     if row is None or not row.is_domain:
         raise NotFound(f"Could not find domain: {id_}.")
     return row

@@ -34,7 +34,7 @@ async def index(request: Request, op: Op) -> Reply:
 
 async def guarded(session: Session, op: Op, request: Request, rule: str, member: Any = None) -> Any:
     """The group of the path, if the rule allows; who may not see it learns nothing of it."""
-    row = await rows.first(session, group, request.path["group_id"])
+    row = await rows.by_id(session, group, request.path["group_id"])
     target = {} if row is None else {"target.group.id": row.id, "target.group.domain_id": row.domain_id}
     if member is not None:
         target |= {"target.user.id": member.id, "target.user.domain_id": member.domain_id}
@@ -95,7 +95,7 @@ async def users(request: Request, op: Op) -> Reply:
 
 async def _member(session: Session, op: Op, request: Request, rule: str) -> tuple[str, str]:
     """The ids of the path's group and user, if both exist and the rule allows."""
-    chosen = await rows.first(session, user, request.path["user_id"])
+    chosen = await rows.by_id(session, user, request.path["user_id"])
     row = await guarded(session, op, request, rule, chosen)
     return row.id, (await rows.found(session, user, "user", request.path["user_id"])).id
 

@@ -118,7 +118,7 @@ def _branches(id_: str, below: list[Any]) -> dict[str, Any] | None:
 
 async def guarded(session: Session, op: Op, request: Request, rule: str) -> Any:
     """The project of the path, if the rule allows; who may not see it learns nothing of it."""
-    row = await rows.first(session, project, request.path["project_id"])
+    row = await rows.by_id(session, project, request.path["project_id"])
     op.may(rule, target(row) if row is not None else {})
     return row if row is not None else await rows.found(session, project, "project", request.path["project_id"])
 
@@ -129,7 +129,7 @@ async def create(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
         await bump(op, session)
         if wanted.parent_id is not None and wanted.domain_id is None:
-            parent = await rows.first(session, project, wanted.parent_id)
+            parent = await rows.by_id(session, project, wanted.parent_id)
             domain_id = (parent.domain_id or parent.id) if parent is not None else domain_id
         op.may("identity:create_project", {"target.project.domain_id": domain_id})
         id_ = new_hex_id()

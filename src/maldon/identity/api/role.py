@@ -42,7 +42,7 @@ def _may(op: Op, verb: str, domain_id: str) -> None:
 
 async def guarded(session: Session, op: Op, request: Request, verb: str) -> Any:
     """The role of the path, if its rule allows."""
-    row = await rows.first(session, role, request.path["role_id"])
+    row = await rows.by_id(session, role, request.path["role_id"])
     _may(op, verb, row.domain_id if row is not None else "")
     return row if row is not None else await rows.found(session, role, "role", request.path["role_id"])
 

@@ -50,7 +50,7 @@ def target(row: Any) -> dict[str, Any]:
 
 async def guarded(session: Session, op: Op, request: Request, rule: str) -> Any:
     """The user of the path, if the rule allows; who may not see it learns nothing of it."""
-    row = await rows.first(session, user, request.path["user_id"])
+    row = await rows.by_id(session, user, request.path["user_id"])
     op.may(rule, target(row) if row is not None else {})
     return row if row is not None else await rows.found(session, user, "user", request.path["user_id"])
 
