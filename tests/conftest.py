@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from maldon.runtime.log import set_up
-from tests.servers import MariaDB, PostgreSQL, RabbitMQ, Redis, Server, shared
+from tests.servers import MariaDB, PostgreSQL, RabbitMQ, Redis, Server, Slapd, shared
 
 settings.register_profile("maldon", deadline=None)  # a busy machine is no failure; the test's own timeout holds
 settings.load_profile("maldon")
@@ -83,6 +83,12 @@ def amqp_url(run_server) -> str:
 def redis_url(run_server) -> str:
     """The URL of a Redis database that no other worker uses; tests empty it, or take keys of their own."""
     return run_server(Redis).database_url(int(WORKER.removeprefix("gw") or 0))
+
+
+@pytest.fixture
+def ldap_server(run_server) -> Slapd:
+    """An LDAP server, in which a test makes a subtree of its own (tests/ldap_tree.py)."""
+    return run_server(Slapd)
 
 
 def _database(server: PostgreSQL | MariaDB) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Real servers for tests: PostgreSQL, MariaDB, RabbitMQ and Redis, each in a directory and on a port of its own.
+"""Real servers for tests: PostgreSQL, MariaDB, RabbitMQ, Redis, OpenLDAP, each in a directory and on a port of its own.
 
 `with postgresql() as server:` is a server of one's own, which may be killed and started again. `shared(kind, …)` is one
 server per test run for all workers of pytest-xdist: whoever comes first starts it under a supervisor, a process of its
@@ -316,7 +316,81 @@ class Redis(Server):
         return False
 
 
-SERVERS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB, RabbitMQ, Redis)}
+class Slapd(Server):
+    """OpenLDAP, with TLS on its port (StartTLS) and on another (`secure_url`). Tests make subtrees of their own."""
+
+    kind, user = "slapd", "openldap"
+    root = "dc=example,dc=test"
+    admin, password = f"cn=admin,{root}", "admin secret"
+    reader, reader_password = f"cn=reader,{root}", "reader secret"
+
+    @property
+    def url(self) -> str:
+        return f"ldap://localhost:{self.port}"
+
+    @property
+    def secure_url(self) -> str:
+        return (self.place / "secure").read_text()
+
+    @property
+    def ca_file(self) -> str:
+        return str(self.place / "cert.pem")
+
+    def prepare(self) -> None:
+        (self.place / "data").mkdir()
+        (self.place / "secure").write_text(f"ldaps://localhost:{free_port()}")
+        self._make_certificate()
+        schemas = "\n".join(
+            f"include /etc/ldap/schema/{name}.schema" for name in ("core", "cosine", "inetorgperson", "nis")
+        )
+        (self.place / "slapd.conf").write_text(
+            f"""{schemas}
+modulepath /usr/lib/ldap
+moduleload back_mdb
+TLSCertificateFile {self.ca_file}
+TLSCertificateKeyFile {self.place}/key.pem
+sizelimit size.soft=100 size.hard=100 size.pr=50 size.prtotal=unlimited
+access to attrs=userPassword by anonymous auth by * none
+access to * by users read
+database mdb
+maxsize 67108864
+suffix "{self.root}"
+rootdn "{self.admin}"
+rootpw "{self.password}"
+directory {self.place}/data
+dbnosync
+"""
+        )
+        (self.place / "root.ldif").write_text(
+            f"dn: {self.root}\nobjectClass: dcObject\nobjectClass: organization\no: test\ndc: example\n\n"
+            f"dn: {self.reader}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
+            f"userPassword: {self.reader_password}\n"
+        )
+        if os.geteuid() == 0:
+            for path in (self.place, *self.place.rglob("*")):
+                shutil.chown(path, self.user, self.user)
+        self._run("slapadd", "-f", str(self.place / "slapd.conf"), "-l", str(self.place / "root.ldif"))
+
+    def launch(self) -> None:
+        where = f"ldap://127.0.0.1:{self.port} {self.secure_url.replace('localhost', '127.0.0.1')}"
+        self._spawn(["slapd", "-d", "0", "-f", str(self.place / "slapd.conf"), "-h", where])
+
+    def answers(self) -> bool:
+        with contextlib.suppress(RuntimeError):
+            base = ["-H", f"ldap://127.0.0.1:{self.port}", "-D", self.reader, "-w", self.reader_password]
+            return "dn:" in self._run("ldapsearch", "-x", "-LLL", *base, "-b", self.root, "-s", "base", "dn")
+        return False
+
+    def _make_certificate(self) -> None:
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        subject = ["-subj", "/CN=localhost", "-addext", names, "-days", "2"]
+        keys = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        files = ["-keyout", str(self.place / "key.pem"), "-out", self.ca_file]
+        self._run("openssl", "req", "-x509", *keys, *subject, *files)
+        (self.place / "cert.pem").chmod(0o644)
+
+
+SERVERS: dict[str, type[Server]] = {server.kind: server for server in (PostgreSQL, MariaDB, RabbitMQ, Redis, Slapd)}
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -363,6 +437,10 @@ def rabbitmq() -> contextlib.AbstractContextManager[RabbitMQ]:
 
 def redis() -> contextlib.AbstractContextManager[Redis]:
     return running(Redis)
+
+
+def slapd() -> contextlib.AbstractContextManager[Slapd]:
+    return running(Slapd)
 
 
 def shared(kind: str, run: Path, owner: int) -> Server:
