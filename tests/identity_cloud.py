@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from maldon.drivers.directory.keyvalue import KeyValueDirectory
+from maldon.drivers.directory.ldap import LdapDirectory
+from maldon.drivers.keyvalue.memory import MemoryKeyValue
 from maldon.identity.routes import SERVICE
 from maldon.identity.service import (
     Bootstrap,
     CredentialKeys,
+    Directories,
     IdentitySettings,
     Passwords,
     TokenKeys,
@@ -20,6 +24,7 @@ from tests.harness import Answer, Cloud, cloud
 
 ADMIN, DEMO_USER = "admin secret", "demo secret"
 QUICK = IdentitySettings(hash_memory_kib=64, hash_passes=1)
+DRIVERS = {"ldap": lambda: LdapDirectory, "keyvalue": lambda: KeyValueDirectory}
 START = Bootstrap(
     ADMIN,
     DEMO_USER,
@@ -97,7 +102,8 @@ async def identity_cloud(
 ) -> AsyncIterator[Identity]:
     """Begun, and asked by its admin."""
     keys = TokenKeys(home / "fernet-keys", settings.active_keys)
-    kit = [settings, Passwords(settings), CredentialKeys(home / "credential-keys")]
+    directories = Directories(DRIVERS, MemoryKeyValue(), home / "domains")
+    kit = [settings, Passwords(settings), CredentialKeys(home / "credential-keys"), directories]
 
     def make_verifier(db, clock):
         return TokenVerifier(db, keys, clock, settings)
@@ -105,4 +111,7 @@ async def identity_cloud(
     async with cloud(url, [SERVICE], make_verifier=make_verifier, kit=kit, overrides=overrides) as made:
         await bootstrap(made.op(), START)
         made.clock.advance(1)
-        yield await Identity(made, keys).logged_in("admin", ADMIN, project_scope("admin"))
+        try:
+            yield await Identity(made, keys).logged_in("admin", ADMIN, project_scope("admin"))
+        finally:
+            await directories.close()

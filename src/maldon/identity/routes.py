@@ -2,11 +2,19 @@
 
 from collections.abc import Iterable
 
-from maldon.identity import routes_credential, routes_delegation, routes_endpoint, routes_people, routes_places
+from maldon.identity import (
+    routes_credential,
+    routes_delegation,
+    routes_domain_config,
+    routes_endpoint,
+    routes_people,
+    routes_places,
+)
 from maldon.identity.api import discovery, endpoint, region, service, token
 from maldon.identity.policies import application_credential as application_credential_rules
 from maldon.identity.policies import catalog as catalog_rules
 from maldon.identity.policies import credential as credential_rules
+from maldon.identity.policies import domain_config as domain_config_rules
 from maldon.identity.policies import endpoint_filter as endpoint_filter_rules
 from maldon.identity.policies import group as group_rules
 from maldon.identity.policies import limit as limit_rules
@@ -59,6 +67,7 @@ _ROUTES: dict[str, Methods] = {
     **routes_credential.ROUTES,
     **routes_delegation.ROUTES,
     **routes_endpoint.ROUTES,
+    **routes_domain_config.ROUTES,
 }
 
 # Whatever can be read can be asked for its headers alone.
@@ -84,6 +93,7 @@ SERVICE = Service(
         *application_credential_rules.RULES,
         *endpoint_filter_rules.RULES,
         *policy_rules.RULES,
+        *domain_config_rules.RULES,
     ),
     IDENTITY,
 )

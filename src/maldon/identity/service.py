@@ -7,28 +7,35 @@ A process with this API, or with any API that takes tokens, makes
     verifier = TokenVerifier(db, keys, clock, settings)
     passwords = Passwords(settings)
     secrets = CredentialKeys(home / "credential-keys")
+    directories = Directories(drivers by name, key-value store, home / "domains")
 
-gives `verifier` to its services as their verifier, and puts `settings`, `verifier`, `passwords` and `secrets` into the
-kit of the Ops of this room: handlers take them by `op.use(IdentitySettings)` and the like. A process that only checks
-tokens needs the verifier alone. `bootstrap(op, Bootstrap(...))` is called at every start, after the migrations.
+gives `verifier` to its services as their verifier, and puts `settings`, `verifier`, `passwords`, `secrets` and
+`directories` into the kit of the Ops of this room: handlers take them by `op.use(IdentitySettings)` and the like. A
+process that only checks tokens needs the verifier alone. `bootstrap(op, Bootstrap(...))` is called at every start,
+after the migrations.
 """
 
 from maldon.identity.bootstrap import NODE, Bootstrap, bootstrap, project_id
 from maldon.identity.credential_keys import CredentialKeys, rotate_credential_keys
+from maldon.identity.directories import BadFile, Directories
 from maldon.identity.keys import TokenKeys
 from maldon.identity.passwords import Passwords
 from maldon.identity.settings import IdentitySettings
+from maldon.identity.verbs.directory import look_everywhere
 from maldon.identity.verifier import TokenVerifier
 
 __all__ = [
     "NODE",
+    "BadFile",
     "Bootstrap",
     "CredentialKeys",
+    "Directories",
     "IdentitySettings",
     "Passwords",
     "TokenKeys",
     "TokenVerifier",
     "bootstrap",
+    "look_everywhere",
     "project_id",
     "rotate_credential_keys",
 ]

@@ -39,6 +39,9 @@ class IdentitySettings:
         "Header in which a web server in front names a user it knows; it must strip what clients send. Empty is off.",
     )
     external_domain_id: str = option("default", "Domain of the users whom a web server in front names.")
+    directory_refresh_s: int = option(60, "Seconds between two looks at all users and groups of a domain's directory.")
+    directory_listing_s: int = option(5, "Seconds that a listing of a directory's users or groups is good for.")
+    directory_limit: int = option(10_000, "Users, and groups, that are fetched from one directory at most.")
 
     def __post_init__(self) -> None:
         """Raises BadSetting for what no login or request could live with later."""

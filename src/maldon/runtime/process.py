@@ -117,6 +117,7 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
     db = open_database(settings.cloud.database or str(home / "maldon.db"))
     bus = driver("bus", "amqp" if settings.cloud.bus else "memory")(settings.cloud.bus)
     keyvalue = driver("keyvalue", settings.cloud.keyvalue.partition(":")[0] or "memory")(settings.cloud.keyvalue)
+    directories: identity.Directories | None = None
     try:
         if await migrate(db):
             log.info("database migrated")
@@ -128,8 +129,10 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             raise Trouble(str(error)) from error
         keys = identity.TokenKeys(home / "fernet-keys", settings.identity.active_keys)
         verifier = identity.TokenVerifier(db, keys, clock, settings.identity)
+        directories = _directories(home, keyvalue)
         things = (
             wakes,
+            directories,
             compute.WiringBoard(),
             verifier,
             identity.Passwords(settings.identity),
@@ -146,9 +149,20 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
         kit = {type(thing): thing for thing in things}
         yield Process(home, settings, db, bus, keyvalue, wakes, policy, kit, verifier)
     finally:
+        if directories is not None:
+            await directories.close()
         await keyvalue.close()
         await bus.close()
         await db.close()
+
+
+def _directories(home: Home, keyvalue: KeyValue) -> identity.Directories:
+    """The directories of domains, their drivers imported when first needed. Raises Trouble for a domain's bad file."""
+    drivers = {point.name: point.load for point in entry_points(group="maldon.directory")}
+    try:
+        return identity.Directories(drivers, keyvalue, home / "domains")
+    except identity.BadFile as error:
+        raise Trouble(str(error)) from error
 
 
 Role = Callable[[Process, Callable[[], None]], Awaitable[None]]

@@ -17,6 +17,7 @@ from typing import Any
 from maldon.agents.node.agent import NodeAgent
 from maldon.agents.node.control import ControlPlane
 from maldon.compute import service as compute
+from maldon.identity import service as identity
 from maldon.image import service as image
 from maldon.network import service as network
 from maldon.ports.switch import ExternalLink
@@ -87,6 +88,9 @@ async def _worker(process: Process, started: Started) -> None:
     loops = [
         image.reap_uploads(op),
         Loop("place_routers", partial(network.place_routers, op), 10.0, (network.WIRING_TOPIC,)),
+        Loop(
+            "directories", partial(identity.look_everywhere, op), float(process.settings.identity.directory_refresh_s)
+        ),
         *compute.loops(op),
     ]
     async with asyncio.TaskGroup() as group:
