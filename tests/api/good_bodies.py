@@ -208,6 +208,10 @@ def _identity_cases(t: Mapping[str, str]) -> dict[str, Case]:
         "PATCH /identity/v3/projects/{project_id}/cascade": Case({"project": {"enabled": False}}),
         "PUT /identity/v3/projects/{project_id}/tags": Case({"tags": ["a-tag", "b"]}),
         "POST /identity/v3/users/{user_id}/password": Case({"user": change}),
+        "PUT /identity/v3/domains/{domain_id}/config": Case({"config": {"ldap": {"url": "ldap://a.test"}}}),
+        "PATCH /identity/v3/domains/{domain_id}/config": Case({"config": {"ldap": {"page_size": 10}}}),
+        "PATCH /identity/v3/domains/{domain_id}/config/{group}": Case({"config": {"ldap": {"use_tls": True}}}),
+        "PATCH /identity/v3/domains/{domain_id}/config/{group}/{option}": Case({"config": {"url": "ldap://b.test"}}),
         "PUT /identity/v3/regions/{region_id}": Case({"region": {"description": "d"}}, things={"region_id": "r4"}),
     }
 

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from maldon.compute import service as compute
+from maldon.drivers.keyvalue.memory import MemoryKeyValue
 from maldon.identity import service as identity
 from maldon.image import service as image
 from maldon.network import service as network
@@ -40,6 +41,7 @@ from tests.api.good_bodies import (
     takes_body,
 )
 from tests.harness import Answer, Cloud, cloud
+from tests.identity_cloud import DRIVERS
 from tests.servers_rig import Host, Rig
 
 QUICK = identity.IdentitySettings(hash_memory_kib=64, hash_passes=1)
@@ -124,6 +126,7 @@ async def whole(url: str, home: Path) -> AsyncIterator[Whole]:
     kit = [
         QUICK,
         identity.Passwords(QUICK),
+        identity.Directories(DRIVERS, MemoryKeyValue()),
         identity.CredentialKeys(home / "credential-keys"),
         image.ImageSettings(),
         image.FileStore(home / "images"),
@@ -199,6 +202,10 @@ async def _identity_things(w: Whole) -> None:
         w.things[plural] = made.json[plural][0]["id"]
     w.things["implies"] = (await w.make("admin", "/identity/v3/roles", {"role": {"name": "implied"}}))["id"]
     w.things["tags"] = "a-tag"
+    w.things |= {"config": "ldap", "{group}": "url"}
+    config = {"config": {"ldap": {"url": "ldap://a.test", "password": f"{SECRET}-ldap"}}}
+    got = await w.ask("admin", "PUT", f"/identity/v3/domains/{w.things['domains']}/config", config)
+    assert got.status == 201, got.body
     t = w.things
     for path in (
         f"groups/{t['groups']}/users/{t['users']}",
