@@ -20,6 +20,7 @@ from maldon.identity.service import (
     TokenVerifier,
     bootstrap,
 )
+from maldon.ports.keyvalue import KeyValue
 from tests.harness import Answer, Cloud, cloud
 
 ADMIN, DEMO_USER = "admin secret", "demo secret"
@@ -98,15 +99,19 @@ def project_scope(name: str) -> Any:
 
 @contextlib.asynccontextmanager
 async def identity_cloud(
-    url: str, home: Path, settings: IdentitySettings = QUICK, overrides: dict[str, str] | None = None
+    url: str,
+    home: Path,
+    settings: IdentitySettings = QUICK,
+    overrides: dict[str, str] | None = None,
+    store: KeyValue | None = None,
 ) -> AsyncIterator[Identity]:
-    """Begun, and asked by its admin."""
+    """Begun, and asked by its admin. The `store` is for tokens that are kept."""
     keys = TokenKeys(home / "fernet-keys", settings.active_keys)
     directories = Directories(DRIVERS, MemoryKeyValue(), home / "domains")
     kit = [settings, Passwords(settings), CredentialKeys(home / "credential-keys"), directories]
 
     def make_verifier(db, clock):
-        return TokenVerifier(db, keys, clock, settings)
+        return TokenVerifier(db, keys, clock, settings, store)
 
     async with cloud(url, [SERVICE], make_verifier=make_verifier, kit=kit, overrides=overrides) as made:
         await bootstrap(made.op(), START)

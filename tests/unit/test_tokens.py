@@ -1,6 +1,7 @@
 """Token keys, sealed tokens, password hashes, and which role follows from which."""
 
 import asyncio
+import os
 import stat
 
 import pytest
@@ -11,7 +12,7 @@ from maldon.identity.keys import TokenKeys
 from maldon.identity.passwords import Passwords
 from maldon.identity.plan.effective import Effective, Held, closure, expand
 from maldon.identity.settings import IdentitySettings
-from maldon.identity.token import METHODS, Delegation, Scope, Token, new_audit_id, seal, unseal
+from maldon.identity.token import METHODS, Delegation, Scope, Token, new_audit_id, pack, unpack
 
 ids = st.one_of(st.uuids().map(lambda u: u.hex), st.just("default"), st.text(max_size=64), st.text("0aF ", max_size=9))
 scopes = st.builds(Scope, st.sampled_from(["unscoped", "project", "domain", "system"]), ids)
@@ -25,6 +26,17 @@ tokens = st.builds(
     st.lists(st.builds(new_audit_id), min_size=1, max_size=2).map(tuple),
     st.none() | st.builds(Delegation, st.sampled_from(["trust", "application_credential", "oauth1"]), ids),
 )
+
+
+def seal(keys, token):
+    return keys.seal(pack(token))
+
+
+def unseal(keys, text):
+    content = keys.open(text)
+    return None if content is None else unpack(content)
+
+
 TOKEN = Token("a" * 32, ("password",), Scope("project", "b" * 32), 1, 2, (new_audit_id(), new_audit_id()))
 
 
@@ -160,3 +172,20 @@ def test_assignments_come_out_once_each():
         Effective("v", "project", "p2", "a", by_group),
         Effective("v", "project", "p2", "b", by_group),
     ]
+
+
+def test_a_rotation_kills_no_token_that_has_its_time(tmp_path):
+    keys = TokenKeys(tmp_path, active=3, keep_s=3600)
+    running = TokenKeys(tmp_path, active=3, keep_s=3600)
+    sealed = []
+    for n in range(6):
+        sealed.append(keys.seal(str(n).encode()))
+        keys.rotate()
+    assert [running.open(text) for text in sealed] == [str(n).encode() for n in range(6)]
+    for path in tmp_path.iterdir():
+        if int(path.name) <= 5:
+            os.utime(path, (1, 1))
+    keys.rotate()
+    assert sorted(int(path.name) for path in tmp_path.iterdir()) == [0, 5, 6, 7, 8]
+    assert running.open(sealed[0]) is None
+    assert running.open(sealed[5]) == b"5"

@@ -50,13 +50,13 @@ def today(op: Op) -> int:
 async def proven(op: Op, chosen: Select[Any], password: str, *, expired_too: bool = False) -> Any:
     """The row that `chosen`, some of ACCOUNTS, gives, if that is the password. Raises Unauthorized."""
     row = await _look(op, chosen)
-    known = row is not None and row.password is not None and not _locked(op, row)
+    known = row is not None and row.password is not None and not is_locked(op, row)
     passwords = op.use(Passwords)
     async with passwords.turn:
         right, fresh = await passwords.check_in_turn(row.password if known else None, password)
         right = known and right and await _still_open(op, chosen)
         if not right:
-            await _count(op, row.id if known and _counted(op, row) else NOBODY)
+            await count_failure(op, row.id if known and is_counted(op, row) else NOBODY)
     if not right:
         raise Unauthorized(REFUSED, internal=f"wrong password, locked out or unknown: {row.id if row else 'nobody'}")
     await _note(op, row, fresh)
@@ -72,14 +72,16 @@ async def _look(op: Op, chosen: Select[Any]) -> Any:
         return await session.first(chosen)
 
 
-def _counted(op: Op, row: Any) -> bool:
+def is_counted(op: Op, row: Any) -> bool:
+    """Whether the user's failures are counted."""
     return op.use(IdentitySettings).lockout_attempts > 0 and not has(row, "ignore_lockout_failure_attempts")
 
 
-def _locked(op: Op, row: Any) -> bool:
+def is_locked(op: Op, row: Any) -> bool:
+    """Whether the user has failed too often of late."""
     settings = op.use(IdentitySettings)
     many = row.times is not None and row.times >= settings.lockout_attempts
-    return many and _counted(op, row) and row.failed_at > op.clock.now() - settings.lockout_s * SECOND
+    return many and is_counted(op, row) and row.failed_at > op.clock.now() - settings.lockout_s * SECOND
 
 
 async def _still_open(op: Op, chosen: Select[Any]) -> bool:
@@ -87,10 +89,10 @@ async def _still_open(op: Op, chosen: Select[Any]) -> bool:
     if not op.use(IdentitySettings).lockout_attempts:
         return True
     row = await _look(op, chosen)
-    return row is not None and not _locked(op, row)
+    return row is not None and not is_locked(op, row)
 
 
-async def _count(op: Op, user_id: str) -> None:
+async def count_failure(op: Op, user_id: str) -> None:
     """One more wrong password in a row; a row ends when the lock would."""
     settings, now = op.use(IdentitySettings), op.clock.now()
     if not settings.lockout_attempts:

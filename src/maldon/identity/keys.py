@@ -7,18 +7,25 @@ key the primary and stages a new one. Whoever finds the directory changed reads 
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from maldon.identity.settings import IdentitySettings
+
 
 class TokenKeys:
-    """The keys in `directory`, which is made with two of them when there are none."""
+    """The keys in `directory`, which is made with two of them when there are none.
 
-    def __init__(self, directory: Path, active: int = 3) -> None:
-        self._directory, self._active = directory, max(active, 2)
+    A rotation keeps `active` keys, and beyond that every one that was the primary less than `keep_s` ago, so that it
+    kills no token that has its time still.
+    """
+
+    def __init__(self, directory: Path, active: int = 3, keep_s: float = 0.0) -> None:
+        self._directory, self._active, self._keep_s = directory, max(active, 2), keep_s
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
             if not self._numbers():
@@ -47,12 +54,19 @@ class TokenKeys:
         """Make the staged key the primary, stage a new one, drop the oldest beyond what is to be kept."""
         with self._alone():
             primary = max(self._numbers()) + 1
+            os.utime(self._directory / "0")  # from now on it is the primary
             (self._directory / "0").replace(self._directory / str(primary))
             self._write(0)
             older = [n for n in self._numbers() if n not in {0, primary}]
             for number in older[: max(len(older) - (self._active - 2), 0)]:
-                (self._directory / str(number)).unlink()
+                if self._done_with(number):
+                    (self._directory / str(number)).unlink()
             self._sync()
+
+    def _done_with(self, number: int) -> bool:
+        """Whether the key has been no primary for long enough: its follower's file says since when."""
+        since = min(n for n in self._numbers() if n > number)
+        return time.time() - (self._directory / str(since)).stat().st_mtime >= self._keep_s
 
     def _current(self) -> MultiFernet:
         if self.state != self._state:
@@ -94,3 +108,9 @@ class TokenKeys:
             yield
         finally:
             os.close(handle)
+
+
+def token_keys(home: Path, settings: IdentitySettings) -> TokenKeys:
+    """The keys of a cloud's tokens. One is kept as long as a token of it may be looked up."""
+    keep_s = settings.token_lifetime_s + settings.expired_window_s
+    return TokenKeys(home / "fernet-keys", settings.active_keys, keep_s)

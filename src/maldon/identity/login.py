@@ -1,6 +1,7 @@
 """From what a client shows to a token.
 
-Each method named in the body shows who it is (`methods`); all must show the same user. The token is dated before any of
+Each method named in the body shows who it is (`methods`); all must show the same user, and be enough for the user's
+rules (`receipt`). The token is dated before any of
 them looked, so that a change of a password meanwhile kills the token too.
 """
 
@@ -11,10 +12,11 @@ from sqlalchemy import select
 from maldon.identity.methods import METHODS as OFFERED
 from maldon.identity.methods.proven import Proven
 from maldon.identity.models.user import user
+from maldon.identity.receipt import MoreNeeded, Receipt, rules_of, seal, show, suffices, unseal
 from maldon.identity.schemas.token import Auth, Proof, ScopeRef
 from maldon.identity.scopes import named_scope
 from maldon.identity.settings import IdentitySettings
-from maldon.identity.standing import REFUSED
+from maldon.identity.standing import REFUSED, USER, check_live
 from maldon.identity.token import METHODS, UNSCOPED, Scope, Token, new_audit_id
 from maldon.identity.verbs.trust import issue_by_trust
 from maldon.identity.verifier import TokenVerifier, Verified
@@ -31,7 +33,9 @@ async def login(op: Op, request: Request, auth: Auth) -> tuple[str, Verified]:
     proven = [await OFFERED[name](op, request, auth.identity) for name in named]
     if len({one.user_id for one in proven}) != 1 or len({one.delegation for one in proven} - {None}) > 1:
         raise Unauthorized(REFUSED, internal="the methods have shown several users or delegations")
-    return await _issue(op, _token(op, now, named, proven), proven, auth)
+    token = _token(op, now, named, proven)
+    token = await _under_rules(op, token, request.header("OpenStack-Auth-Receipt"))
+    return await _issue(op, token, proven, auth)
 
 
 def _named(proof: Proof) -> list[str]:
@@ -57,6 +61,30 @@ def _token(op: Op, now: int, named: list[str], proven: list[Proven]) -> Token:
         (new_audit_id(), *(parent.audit_ids[-1:] if parent is not None else ())),
         next((one.delegation for one in proven if one.delegation is not None), None),
     )
+
+
+async def _under_rules(op: Op, token: Token, receipt: str) -> Token:
+    """The token with what the receipt says was shown before. Raises MoreNeeded when the user's rules ask for more."""
+    keys = op.use(TokenVerifier).keys
+    async with op.db.read() as session:
+        holder = await session.first(USER, {"id": token.user_id})
+    if receipt:
+        before = unseal(keys, receipt, token.issued_at)
+        if (
+            before is None
+            or before.user_id != token.user_id
+            or holder is None
+            or before.issued_at <= holder.tokens_from
+        ):
+            raise Unauthorized(REFUSED, internal="the receipt is none of ours, of somebody else, or out of date")
+        token = replace(token, methods=tuple(m for m in METHODS if m in {*before.methods, *token.methods}))
+    rules = rules_of(holder.options if holder is not None else None, OFFERED)
+    if rules and not suffices(rules, token.methods):
+        check_live(token, holder, "user")
+        ends_at = token.issued_at + op.use(IdentitySettings).receipt_lifetime_s * SECOND
+        given = Receipt(token.user_id, token.methods, token.issued_at, ends_at)
+        raise MoreNeeded(seal(keys, given), show(given, holder, rules))
+    return token
 
 
 async def _issue(op: Op, token: Token, proven: list[Proven], auth: Auth) -> tuple[str, Verified]:

@@ -10,7 +10,7 @@ from maldon.identity import (
     routes_people,
     routes_places,
 )
-from maldon.identity.api import discovery, endpoint, region, service, token
+from maldon.identity.api import discovery, endpoint, region, revocation, service, token
 from maldon.identity.policies import application_credential as application_credential_rules
 from maldon.identity.policies import catalog as catalog_rules
 from maldon.identity.policies import credential as credential_rules
@@ -43,6 +43,7 @@ _ROUTES: dict[str, Methods] = {
         "HEAD": (token.check, "identity:check_token"),
         "DELETE": (token.revoke, "identity:revoke_token"),
     },
+    "/v3/OS-REVOKE/events": {"GET": (revocation.index, "identity:list_revoke_events")},
     "/v3/auth/catalog": {"GET": (token.catalog, "identity:get_auth_catalog")},
     "/v3/auth/projects": {"GET": (token.own_projects, "identity:get_auth_projects")},
     "/v3/auth/domains": {"GET": (token.own_domains, "identity:get_auth_domains")},

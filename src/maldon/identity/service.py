@@ -3,8 +3,8 @@
 A process with this API, or with any API that takes tokens, makes
 
     settings = IdentitySettings()
-    keys = TokenKeys(home / "fernet-keys", settings.active_keys)
-    verifier = TokenVerifier(db, keys, clock, settings)
+    keys = token_keys(home, settings)
+    verifier = TokenVerifier(db, keys, clock, settings, keyvalue)
     passwords = Passwords(settings)
     secrets = CredentialKeys(home / "credential-keys")
     directories = Directories(drivers by name, key-value store, home / "domains")
@@ -18,7 +18,7 @@ after the migrations.
 from maldon.identity.bootstrap import NODE, Bootstrap, bootstrap, project_id
 from maldon.identity.credential_keys import CredentialKeys, rotate_credential_keys
 from maldon.identity.directories import BadFile, Directories
-from maldon.identity.keys import TokenKeys
+from maldon.identity.keys import TokenKeys, token_keys
 from maldon.identity.passwords import Passwords
 from maldon.identity.settings import IdentitySettings
 from maldon.identity.verbs.directory import look_everywhere
@@ -38,4 +38,5 @@ __all__ = [
     "look_everywhere",
     "project_id",
     "rotate_credential_keys",
+    "token_keys",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from maldon.kernel.settings import BadSetting, option
 
+TOKEN_PROVIDERS = ("fernet", "uuid")
 LIMIT_MODELS = ("flat", "strict_two_level")
 
 
@@ -33,6 +34,11 @@ class IdentitySettings:
     inactive_days: int = option(0, "Days without a login after which a user is disabled; 0 never.")
     project_depth: int = option(5, "Projects below one another in a domain, at most.")
     limits: str = option("flat", "How limits relate: flat, or strict_two_level (a domain's bound its projects').")
+    tokens: str = option(
+        "fernet", "How tokens are made: fernet (sealed, not stored) or uuid (short, kept in the key-value store)."
+    )
+    receipt_lifetime_s: int = option(300, "Seconds within which a login by several methods has to be completed.")
+    passcode_steps_back: int = option(1, "Steps of 30 seconds that a one-time passcode may be late.")
     trust_redelegations: int = option(3, "How often a trust may be handed on, unless it says less itself.")
     external_header: str = option(
         "",
@@ -49,6 +55,8 @@ class IdentitySettings:
             re.compile(self.password_pattern)
         except re.error as error:
             raise BadSetting(f"[identity] password_pattern is no regular expression: {error}.") from error
+        if self.tokens not in TOKEN_PROVIDERS:
+            raise BadSetting(f"[identity] tokens wants {' or '.join(TOKEN_PROVIDERS)}.")
         if self.limits not in LIMIT_MODELS:
             raise BadSetting(f"[identity] limits wants {' or '.join(LIMIT_MODELS)}, not {self.limits!r}.")
 

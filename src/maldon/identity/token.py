@@ -1,6 +1,6 @@
 """A token: who, how proven, for which scope, from when to when. Nothing that may change later is in it.
 
-Sealed it is a Fernet token of about 200 characters. Roles, names and the catalog are looked up when it is verified.
+Roles, names and the catalog are looked up when it is verified. What its holder shows is in `providers`.
 """
 
 import base64
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
-
-from maldon.identity.keys import TokenKeys
 
 ScopeKind = Literal["unscoped", "project", "domain", "system"]
 DelegationKind = Literal["trust", "application_credential", "oauth1"]
@@ -106,17 +104,6 @@ def unpack(content: bytes) -> Token | None:
         tuple(_audit_text(audit) for audit in packed.audit_ids),
         Delegation(_DELEGATIONS[packed.delegation - 1], _long(packed.delegation_id)) if packed.delegation else None,
     )
-
-
-def seal(keys: TokenKeys, token: Token) -> str:
-    """The token as its holder shows it."""
-    return keys.seal(pack(token))
-
-
-def unseal(keys: TokenKeys, text: str) -> Token | None:
-    """The token, when one of our keys has sealed it and we know its form."""
-    content = keys.open(text)
-    return None if content is None else unpack(content)
 
 
 def _audit_text(audit: bytes) -> str:

@@ -17,14 +17,16 @@ from maldon.identity.keys import TokenKeys
 from maldon.identity.meaning import Meaning, read_meaning
 from maldon.identity.models.token import generation
 from maldon.identity.plan.access_rules import permits
+from maldon.identity.providers import KeptTokens, Provider, SealedTokens
 from maldon.identity.settings import DEFAULTS, IdentitySettings
 from maldon.identity.standing import REFUSED
-from maldon.identity.token import Token, seal, unseal
+from maldon.identity.token import Token
 from maldon.identity.verbs.endpoint_filter import visible
 from maldon.identity.world import World, read_world
 from maldon.kernel.clock import SECOND, Clock
 from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Actor, Database, Op, Session
+from maldon.ports.keyvalue import KeyValue
 
 _GENERATION = select(generation.c.value)
 _BUMP = update(generation).values(value=generation.c.value + 1)
@@ -59,8 +61,18 @@ class Verified:
 class TokenVerifier:
     """The process's one verifier of tokens; a `web.app.Verifier`."""
 
-    def __init__(self, db: Database, keys: TokenKeys, clock: Clock, settings: IdentitySettings = DEFAULTS) -> None:
-        self._db, self._keys, self._clock, self._settings = db, keys, clock, settings
+    def __init__(
+        self,
+        db: Database,
+        keys: TokenKeys,
+        clock: Clock,
+        settings: IdentitySettings = DEFAULTS,
+        store: KeyValue | None = None,
+    ) -> None:
+        self._db, self.keys, self._clock, self._settings = db, keys, clock, settings
+        self._provider: Provider = SealedTokens(keys)
+        if store is not None and settings.tokens == "uuid":
+            self._provider = KeptTokens(store, settings, clock)
         self._known: dict[str, Verified] = {}
         self._world: World | None = None
         self._seen: tuple[int, int] = (-1, -1)  # the generation and the state of the keys that `_known` is good for
@@ -82,14 +94,14 @@ class TokenVerifier:
             await self._look()
         known = self._known.get(token)
         if known is None:
-            known = await self._learn(token, self._opened(token), now)
+            known = await self._learn(token, await self._opened(token), now)
         if known.token.expires_at <= now:
             raise Unauthorized(REFUSED, internal="the token has expired")
         return known
 
     async def verified_though_expired(self, token: str) -> Verified:
         """The same for a service that finishes what was asked before the token's end."""
-        opened = self._opened(token)
+        opened = await self._opened(token)
         now = self._clock.now()
         if opened.expires_at > now:
             return await self.verified(token)
@@ -99,7 +111,7 @@ class TokenVerifier:
 
     async def issue(self, token: Token) -> tuple[str, Verified]:
         """Seal a new token, if what it is for allows it. Raises Unauthorized."""
-        text = seal(self._keys, token)
+        text = await self._provider.show(token)
         return text, await self._learn(text, token, self._clock.now())
 
     def forget(self) -> None:
@@ -108,8 +120,8 @@ class TokenVerifier:
         self._known.clear()
         self._looked_at = 0
 
-    def _opened(self, token: str) -> Token:
-        opened = unseal(self._keys, token)
+    async def _opened(self, token: str) -> Token:
+        opened = await self._provider.open(token)
         if opened is None:
             raise Unauthorized(REFUSED, internal="the token is none of ours")
         return opened
@@ -120,7 +132,7 @@ class TokenVerifier:
             now, forgotten = self._clock.now(), self._forgotten
             if 0 <= now - self._looked_at < SECOND:
                 return
-            keys = self._keys.state
+            keys = self.keys.state
             async with self._db.read() as session:
                 value = await session.scalar(_GENERATION) or 0
             if self._seen != (value, keys):
@@ -131,7 +143,7 @@ class TokenVerifier:
 
     async def _learn(self, text: str | None, token: Token, now: int) -> Verified:
         """Ask the books; remember under `text` unless somebody changed them meanwhile."""
-        forgotten, keys = self._forgotten, self._keys.state
+        forgotten, keys = self._forgotten, self.keys.state
         async with self._db.read() as session:
             value = await session.scalar(_GENERATION) or 0  # first, so that what follows is at least as new
             world = self._world

@@ -17,10 +17,14 @@ def identity() -> None:
 @identity.command("rotate-keys")
 @HOME
 def rotate_keys(home: Path) -> None:
-    """Make a new token key; tokens made with the ones before stay valid."""
-    from maldon.identity.service import TokenKeys
+    """Make a new token key; tokens made with the ones before stay valid, and running processes need no restart."""
+    from maldon.identity.service import token_keys
+    from maldon.runtime.settings import read_settings
 
-    TokenKeys(Home(home) / "fernet-keys").rotate()
+    at = Home(home)
+    if not (at / "fernet-keys").exists():
+        raise Trouble(f"There is no cloud in {at.path}.")
+    token_keys(at.path, read_settings(at / "maldon.toml").identity).rotate()
     click.echo("rotated")
 
 

@@ -127,8 +127,8 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             policy = Policy(rules, load_overrides(home / "policy.yaml") if (home / "policy.yaml").exists() else {})
         except BadPolicy as error:
             raise Trouble(str(error)) from error
-        keys = identity.TokenKeys(home / "fernet-keys", settings.identity.active_keys)
-        verifier = identity.TokenVerifier(db, keys, clock, settings.identity)
+        keys = identity.token_keys(home.path, settings.identity)
+        verifier = identity.TokenVerifier(db, keys, clock, settings.identity, keyvalue)
         directories = _directories(home, keyvalue)
         things = (
             wakes,

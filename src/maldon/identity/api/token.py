@@ -6,6 +6,7 @@ from maldon.identity import lists, tree
 from maldon.identity.api import project as projects
 from maldon.identity.login import login
 from maldon.identity.models.token import revoked
+from maldon.identity.receipt import MoreNeeded
 from maldon.identity.schemas.token import Login
 from maldon.identity.settings import IdentitySettings
 from maldon.identity.verifier import TokenVerifier, Verified, bump
@@ -18,7 +19,11 @@ from maldon.web.request import Reply, Request, empty, json
 
 async def create(request: Request, op: Op) -> Reply:
     wanted = await request.load(Login)
-    text, verified = await login(op, request, wanted.auth)
+    try:
+        text, verified = await login(op, request, wanted.auth)
+    except MoreNeeded as more:
+        asked = ("WWW-Authenticate", f'Keystone uri="{request.base}"')
+        return json(more.body, 401, [asked, ("Openstack-Auth-Receipt", more.receipt)])
     body = verified.body(catalog=request.param("nocatalog") is None)
     return Reply(201, body, [("X-Subject-Token", text)])
 
@@ -62,7 +67,8 @@ async def revoke(request: Request, op: Op) -> Reply:
         past = op.clock.now() - op.use(IdentitySettings).expired_window_s * SECOND  # no look-up reaches further back
         await session.run(delete(revoked).where(revoked.c.expires_at < past))
         if await session.first(select(revoked).where(revoked.c.audit_id == audit_id)) is None:
-            await session.run(insert(revoked).values(audit_id=audit_id, expires_at=token.expires_at))
+            made = {"audit_id": audit_id, "expires_at": token.expires_at, "revoked_at": op.clock.now()}
+            await session.run(insert(revoked).values(**made))
     return empty()
 
 

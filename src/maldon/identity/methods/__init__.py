@@ -7,7 +7,7 @@ seen later and is the same for all.
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from maldon.identity.methods import application_credential, external, password, token
+from maldon.identity.methods import application_credential, external, password, token, totp
 from maldon.identity.methods.proven import Proven
 from maldon.identity.schemas.token import Proof
 from maldon.kernel.op import Op
@@ -18,6 +18,7 @@ Method = Callable[[Op, Request, Proof], Awaitable[Proven]]
 METHODS: Mapping[str, Method] = {
     "password": password.prove,
     "token": token.prove,
+    "totp": totp.prove,
     "application_credential": application_credential.prove,
     "external": external.prove,
 }

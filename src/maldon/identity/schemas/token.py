@@ -35,6 +35,14 @@ class ByPassword(msgspec.Struct):
     user: UserRef
 
 
+class TotpUser(NamedUser, kw_only=True):
+    passcode: Annotated[str, Meta(min_length=1, max_length=32)]
+
+
+class ByTotp(msgspec.Struct):
+    user: TotpUser
+
+
 class ByToken(msgspec.Struct):
     id: Annotated[str, Meta(max_length=2048)]
 
@@ -52,6 +60,7 @@ class Proof(msgspec.Struct):
     methods: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=8)]
     password: ByPassword | None = None
     token: ByToken | None = None
+    totp: ByTotp | None = None
     application_credential: ByApplicationCredential | None = None
     external: dict[str, Any] = {}
 
