@@ -153,6 +153,38 @@ class Book:
         return self.deleted_at > self.put_at and not (self.path.container and self.objects)
 
 
+class Preamble(msgspec.Struct, frozen=True, array_like=True):
+    """What replicas of a book tell each other beside rows; `headers` are with those that were taken away."""
+
+    created_at: int
+    put_at: int
+    deleted_at: int
+    headers: dict[str, tuple[str, int]]
+    policy: int
+    ranges: list[Range]
+
+
+class Standing(msgspec.Struct, frozen=True, array_like=True):
+    """How a replica of a book stands: `made` names the file, `seq` its last change, the digests sum up its rows and its
+    preamble. `got` is the last change of the asker's file that was merged into this one.
+    """
+
+    made: str
+    seq: int
+    living: int
+    gone: int
+    preamble: int
+    got: int = 0
+
+
+class Shipment(msgspec.Struct, frozen=True, array_like=True):
+    """A whole book on its way: whose, up to which of its changes, how many bytes."""
+
+    made: str
+    seq: int
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Which rows of a listing, in byte order of their UTF-8 names.
@@ -277,3 +309,14 @@ class BookNode(Protocol):
 
     async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
         """Merge what a shard or another replica says of them; False when there is no such book here."""
+
+    async def compare_book(self, spot: Spot, path: Path, made: str) -> Standing | None:
+        """How the replica here stands towards the file called `made`; None when nothing is known."""
+
+    async def merge_book(
+        self, spot: Spot, path: Path, made: str, upto: int, preamble: Preamble, rows: Sequence[Row]
+    ) -> bool:
+        """Merge another replica's changes up to number `upto`; False when there is no such book here."""
+
+    async def take_book(self, spot: Spot, path: Path, shipment: Shipment, body: bytes | AsyncIterator[bytes]) -> bool:
+        """Have a whole replica: it becomes the book where there is none, otherwise its rows are merged."""

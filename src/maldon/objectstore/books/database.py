@@ -3,8 +3,8 @@
 A book is made beside its place and moved there whole, so that one that is found is complete. A commit is on stable
 storage when `sync` has returned: the loop commits, which costs microseconds, and a thread syncs the log, for everybody
 whose rows are in it. Rows are in two tables, the living and the gone, so that a listing never wades through tombstones;
-`seq` numbers every change and `digest` sums up all rows, for the replicas. What a listing shows of a row is kept as its
-JSON (`item`).
+`seq` numbers every change, `digest` and `buried` sum up the living and the gone, and `synced` says how far the changes
+of other replicas have been merged. What a listing shows of a row is kept as its JSON (`item`).
 """
 
 import errno
@@ -28,13 +28,14 @@ SCHEMA = """
 CREATE TABLE heading (
     id INTEGER PRIMARY KEY CHECK (id = 1), made TEXT, account TEXT, container TEXT, created_at INT, put_at INT,
     deleted_at INT, headers BLOB, policy INT, containers INT, objects INT, size INT, shares BLOB, seq INT,
-    digest INT, ranges BLOB, told BLOB);
+    digest INT, buried INT, ranges BLOB, told BLOB);
 CREATE TABLE row (
     name TEXT PRIMARY KEY, timestamp INT, measured_at INT, size INT, count INT, policy INT, seq INT, item TEXT
 ) WITHOUT ROWID;
 CREATE INDEX row_seq ON row (seq);
 CREATE TABLE gone (name TEXT PRIMARY KEY, timestamp INT, measured_at INT, policy INT, seq INT) WITHOUT ROWID;
 CREATE INDEX gone_seq ON gone (seq);
+CREATE TABLE synced (made TEXT PRIMARY KEY, got INT) WITHOUT ROWID;
 """
 
 

@@ -23,7 +23,7 @@ HEADING = """SELECT account, container, created_at, put_at, deleted_at, headers,
 def first_heading(path: Path, timestamp: int, headers: Mapping[str, str], policy: int, db: apsw.Connection) -> None:
     """Fill a new book."""
     db.execute(
-        "INSERT INTO heading VALUES (1, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, ?, 0, 0, x'', x'')",
+        "INSERT INTO heading VALUES (1, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, ?, 0, 0, 0, x'', x'')",
         (new_id(), path.account, path.container, timestamp, timestamp,
          _pack(merged({}, stamped(headers, timestamp))), policy, _pack({})),
     )  # fmt: skip

@@ -8,7 +8,7 @@ three roots that hear of a row tell three shards.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -18,7 +18,22 @@ from maldon.kernel.errors import Unavailable
 from maldon.objectstore.books.gathering import Page, segments
 from maldon.objectstore.books.ranges import Ranges, shard_path
 from maldon.objectstore.books.shelf import Elsewhere, Shelf
-from maldon.objectstore.node import Book, BookNode, Home, Listing, NoSpace, Query, Range, Row, Spot
+from maldon.objectstore.books.shipping import take
+from maldon.objectstore.books.syncing import merge_replica, standing
+from maldon.objectstore.node import (
+    Book,
+    BookNode,
+    Home,
+    Listing,
+    NoSpace,
+    Preamble,
+    Query,
+    Range,
+    Row,
+    Shipment,
+    Spot,
+    Standing,
+)
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN
@@ -61,6 +76,18 @@ class Books:
 
     async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
         return await self.shelf(spot).update_ranges(spot.partition, path, ranges)
+
+    async def compare_book(self, spot: Spot, path: Path, made: str) -> Standing | None:
+        return await self.shelf(spot).read((spot.partition, path), partial(standing, made=made))
+
+    async def merge_book(
+        self, spot: Spot, path: Path, made: str, upto: int, preamble: Preamble, rows: Sequence[Row]
+    ) -> bool:
+        merge = partial(merge_replica, made=made, upto=upto, told=preamble, rows=rows)
+        return await self.shelf(spot).write((spot.partition, path), lambda db: merge(db) or True) or False
+
+    async def take_book(self, spot: Spot, path: Path, shipment: Shipment, body: bytes | AsyncIterator[bytes]) -> bool:
+        return await take(self.shelf(spot), (spot.partition, path), shipment, body)
 
     async def list_json(self, spot: Spot, path: Path, query: Query) -> Listing | None:
         shelf = self.shelf(spot)

@@ -28,7 +28,7 @@ ON CONFLICT (name) DO UPDATE SET timestamp = excluded.timestamp, measured_at = e
 BURY = "INSERT OR REPLACE INTO gone (name, timestamp, measured_at, policy, seq) VALUES (?, ?, ?, ?, ?)"
 
 Shares = dict[int, tuple[int, int, int]]  # by policy: rows, their counts, their bytes
-Totals = tuple[int, int, Shares]  # changes, digest, shares
+Totals = tuple[int, list[int], Shares]  # changes, digests of the living and the gone, shares
 _read_shares = msgspec.msgpack.Decoder(Shares).decode
 _replace = msgspec.structs.replace
 
@@ -70,7 +70,7 @@ def held_row(db: Database, name: str, kind: Kind) -> Row | None:
 
 def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
     """Merge them; how many changed anything. Within a transaction."""
-    seq, digest, shares = _totals(db)
+    seq, digests, shares = _totals(db)
     upserts, buried, removed, revived = [], [], [], []
     begun = seq
     for name, new in folded(rows, kind).items():
@@ -79,9 +79,9 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
         if row is held:
             continue
         seq += 1
-        digest ^= fingerprint(row)
+        digests[row.deleted] ^= fingerprint(row)
         if held is not None:
-            digest ^= fingerprint(held)
+            digests[held.deleted] ^= fingerprint(held)
             if not held.deleted:
                 _count(shares, held, -1)
                 if row.deleted:
@@ -99,30 +99,44 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
     db.executemany("DELETE FROM gone WHERE name = ?", revived)
     db.executemany(UPSERT, upserts)
     db.executemany(BURY, buried)
-    _record_totals(db, (seq, digest, shares), kind)
+    _record_totals(db, (seq, digests, shares), kind)
     return seq - begun
 
 
 def fingerprint(row: Row) -> int:
     """64 bits of what replicas must agree on; those of all rows, exclusive-ored, are a book's digest."""
-    told = f"{row.name}\0{row.timestamp}\0{row.measured_at}\0{row.deleted}".encode()
+    told = f"{row.name}\0{row.timestamp}\0{row.measured_at}".encode()
     return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big", signed=True)
 
 
 def forget_rows(db: Database, where: str, values: tuple[str | int, ...]) -> None:
     """Remove a container's rows as if they had never been here, tombstones too. Within a transaction."""
-    seq, digest, shares = _totals(db)
-    for table, deleted in (("row", False), ("gone", True)):
+    seq, digests, shares = _totals(db)
+    for table, deleted in (("row", 0), ("gone", 1)):
         found = f"SELECT name, timestamp, measured_at FROM {table} WHERE {where}"  # noqa: S608
         for name, timestamp, measured_at in db.execute(found, values):
-            digest ^= fingerprint(Row(name, timestamp, deleted=deleted, measured_at=measured_at))
+            digests[deleted] ^= fingerprint(Row(name, timestamp, measured_at=measured_at))
     leaving = f"SELECT policy, count(*), sum(count), sum(size) FROM row WHERE {where} GROUP BY policy"  # noqa: S608
     for policy, *counts in db.execute(leaving, values):
         rows, count, size = (had - less for had, less in zip(shares[policy], counts, strict=True))
         shares[policy] = rows, count, size
     db.execute(f"DELETE FROM row WHERE {where}", values)  # noqa: S608
     db.execute(f"DELETE FROM gone WHERE {where}", values)  # noqa: S608
-    _record_totals(db, (seq, digest, shares), Kind.CONTAINER)
+    _record_totals(db, (seq, digests, shares), Kind.CONTAINER)
+
+
+def forget_tombstones(db: Database, before: int, limit: int) -> int:
+    """Forget those from before a time; how many. Within a transaction."""
+    old = db.execute(
+        "SELECT name, timestamp, measured_at FROM gone WHERE max(timestamp, measured_at) < ? LIMIT ?", (before, limit)
+    ).fetchall()
+    digest = 0
+    for name, timestamp, measured_at in old:
+        digest ^= fingerprint(Row(name, timestamp, measured_at=measured_at))
+    if old:
+        db.executemany("DELETE FROM gone WHERE name = ?", [(name,) for name, *_ in old])
+        db.execute("UPDATE heading SET buried = ?", (db.execute("SELECT buried FROM heading").get ^ digest,))
+    return len(old)
 
 
 def changed_rows(db: Database, since: int, limit: int, kind: Kind) -> tuple[int, list[Row]]:
@@ -158,15 +172,21 @@ def _count(shares: Shares, row: Row, sign: int) -> None:
 
 
 def _totals(db: Database) -> Totals:
-    seq, digest, shares = db.execute("SELECT seq, digest, shares FROM heading").get
-    return seq, digest, _read_shares(shares)
+    seq, living, gone, shares = db.execute("SELECT seq, digest, buried, shares FROM heading").get
+    return seq, [living, gone], _read_shares(shares)
 
 
 def _record_totals(db: Database, totals: Totals, kind: Kind) -> None:
-    seq, digest, shares = totals
+    seq, digests, shares = totals
     shares = {policy: share for policy, share in shares.items() if any(share)}
     rows, count, size = (sum(share[i] for share in shares.values()) for i in range(3))
     db.execute(
-        "UPDATE heading SET seq = ?, digest = ?, shares = ?, containers = ?, objects = ?, size = ?",
-        (seq, digest, msgspec.msgpack.encode(shares), *((0, rows) if kind is Kind.CONTAINER else (rows, count)), size),
+        "UPDATE heading SET seq = ?, digest = ?, buried = ?, shares = ?, containers = ?, objects = ?, size = ?",
+        (
+            seq,
+            *digests,
+            msgspec.msgpack.encode(shares),
+            *((0, rows) if kind is Kind.CONTAINER else (rows, count)),
+            size,
+        ),
     )

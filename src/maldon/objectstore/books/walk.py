@@ -4,6 +4,7 @@ A walk that remembers (`seen`) passes over books whose files did not change sinc
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path as File
 
@@ -30,9 +31,17 @@ async def walk(shelf: Shelf, kind: Kind, seen: Seen | None = None) -> AsyncItera
         key = await asyncio.to_thread(_key, folder)
         if key is None:
             continue
-        yield key
         if seen is not None:
-            seen[folder.name] = changed
+            seen[folder.name] = changed  # before: whoever fails to do its part takes it out again
+        yield key
+
+
+async def sweep(shelf: Shelf, kind: Kind, before_s: float) -> None:
+    """Remove what was being made or received beside books when a process died, before a time."""
+    for partition in _inside(shelf.root / kind.value):
+        for folder in _inside(partition):
+            if folder.name.startswith(".") and folder.stat().st_mtime < before_s:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def _folders(top: File) -> list[tuple[File, tuple[int, int]]]:

@@ -43,7 +43,7 @@ class Sharder:
                 try:
                     moved += await self._tend(device, shelf, key)
                 except BROKEN as error:
-                    self._seen[device].clear()  # whatever was passed over is looked at again
+                    self._seen[device].pop(shelf.folder(key).name, None)
                     log.warning("a container could not be sharded yet", book=str(key[1]), error=repr(error))
         return moved
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path as File
 
 from maldon.objectstore.books.node import Books
+from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
+from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
 from maldon.objectstore.proxy.placing import Placing
@@ -27,10 +29,14 @@ class Tending:
     def __init__(self, folder: File, books: Books, placing: Placing) -> None:
         self._lock = folder / "tending.lock"
         teller, sharder = TellAccounts(books, placing), Sharder(books, placing)
+        replicator, reclaimer = ReplicateBooks(books, placing), ReclaimBooks(books)
         self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
         self._once_a_node = (
             Loop("tell accounts of all", teller.all, 60.0),
             Loop("shard containers", sharder.once, 30.0),
+            Loop("replicate books", replicator.once, 15.0),
+            Loop("replicate all books", replicator.all, 3600.0),
+            Loop("reclaim books", reclaimer.once, 3600.0),
         )
 
     async def run(self) -> None:

@@ -18,13 +18,16 @@ from maldon.objectstore.node import (
     BookNode,
     Listing,
     NoSpace,
+    Preamble,
     Put,
     Query,
     Range,
     Reading,
     Record,
     Row,
+    Shipment,
     Spot,
+    Standing,
     Teaching,
 )
 from maldon.objectstore.path import Path
@@ -124,6 +127,17 @@ class Local:
 
     async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
         return await self.books.update_ranges(spot, path, ranges)
+
+    async def compare_book(self, spot: Spot, path: Path, made: str) -> Standing | None:
+        return await self.books.compare_book(spot, path, made)
+
+    async def merge_book(
+        self, spot: Spot, path: Path, made: str, upto: int, preamble: Preamble, rows: Sequence[Row]
+    ) -> bool:
+        return await self.books.merge_book(spot, path, made, upto, preamble, rows)
+
+    async def take_book(self, spot: Spot, path: Path, shipment: Shipment, body: bytes | AsyncIterator[bytes]) -> bool:
+        return await self.books.take_book(spot, path, shipment, body)
 
     async def _tell(self, device: Device, spot: Spot, path: Path, record: Record, teach: Sequence[Teaching]) -> None:
         """Have the containers hear of it; those that did are a debt no more."""

@@ -11,7 +11,21 @@ from typing import Any
 import aiohttp
 
 from maldon.kernel.errors import BadRequest, Unavailable
-from maldon.objectstore.node import Book, Listing, Put, Query, Range, Reading, Record, Row, Spot, Teaching
+from maldon.objectstore.node import (
+    Book,
+    Listing,
+    Preamble,
+    Put,
+    Query,
+    Range,
+    Reading,
+    Record,
+    Row,
+    Shipment,
+    Spot,
+    Standing,
+    Teaching,
+)
 from maldon.objectstore.path import Path
 from maldon.objectstore.storage.wire import KEY_HEADER, REFUSALS, RESULTS, framed, read_frame, revive
 
@@ -93,6 +107,18 @@ class Remote:
 
     async def update_ranges(self, spot: Spot, path: Path, ranges: Sequence[Range]) -> bool:
         return bool(await self._call("update_ranges", (spot, path, ranges)))
+
+    async def compare_book(self, spot: Spot, path: Path, made: str) -> Standing | None:
+        standing: Standing | None = await self._call("compare_book", (spot, path, made))
+        return standing
+
+    async def merge_book(
+        self, spot: Spot, path: Path, made: str, upto: int, preamble: Preamble, rows: Sequence[Row]
+    ) -> bool:
+        return bool(await self._call("merge_book", (spot, path, made, upto, preamble, rows)))
+
+    async def take_book(self, spot: Spot, path: Path, shipment: Shipment, body: Bytes) -> bool:
+        return bool(await self._call("take_book", (spot, path, shipment), body))
 
     async def _call(self, verb: str, arguments: tuple[Any, ...], body: Bytes = b"") -> Any:
         sent: Any = framed(arguments)

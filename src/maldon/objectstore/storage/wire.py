@@ -18,12 +18,15 @@ from maldon.objectstore.node import (
     Book,
     Listing,
     NoSpace,
+    Preamble,
     Put,
     Query,
     Range,
     Record,
     Row,
+    Shipment,
     Spot,
+    Standing,
     Superseded,
     Teaching,
     WrongDigest,
@@ -58,6 +61,9 @@ CALLS: dict[str, Call] = {
     "update_book": Call(tuple[Spot, Path, list[Row]], bool),
     "read_ranges": Call(tuple[Spot, Path], list[Range]),
     "update_ranges": Call(tuple[Spot, Path, list[Range]], bool),
+    "compare_book": Call(tuple[Spot, Path, str], Standing | None),
+    "merge_book": Call(tuple[Spot, Path, str, int, Preamble, list[Row]], bool),
+    "take_book": Call(tuple[Spot, Path, Shipment], bool, up=True),
 }
 ARGUMENTS = {verb: msgspec.msgpack.Decoder(call.arguments) for verb, call in CALLS.items()}
 RESULTS = {verb: msgspec.msgpack.Decoder(call.result) for verb, call in CALLS.items()}
