@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from maldon.kernel.errors import BadRequest, CloudError, NotFound, PreconditionFailed, TooLarge
-from maldon.objectstore.node import Book, Put, Reading, Record, Superseded
+from maldon.objectstore.node import Book, Put, Reading, Record, Spot, Superseded
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy import conditions
 from maldon.objectstore.proxy.expiry import expired, wanted_end
+from maldon.objectstore.proxy.lessons import Lessons
 from maldon.objectstore.proxy.metadata import check_metadata
 from maldon.objectstore.proxy.names import check_names
-from maldon.objectstore.proxy.placing import Place
+from maldon.objectstore.proxy.placing import Node, Place
 from maldon.objectstore.proxy.quorum import ask, ask_all, say
 from maldon.objectstore.proxy.reading import SYSMETA, Readable, answer
 from maldon.objectstore.proxy.reply import HTML, Response
@@ -23,6 +24,7 @@ from maldon.objectstore.proxy.request import SMALL, TRUE, ObjectRequest
 from maldon.objectstore.proxy.spread import spread
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.proxy.times import http_date
+from maldon.objectstore.telling import row_of
 from maldon.objectstore.timestamp import text
 
 KEPT = {
@@ -144,13 +146,24 @@ async def put(store: Store, request: ObjectRequest) -> Response:
 
 async def write(store: Store, path: Path, place: Place, written: Put, body: bytes | AsyncIterator[bytes]) -> Record:
     """Write it to all replicas; what one of them holds now."""
-    told = store.placing.teachings(path, len(place.primaries))
-    if isinstance(body, bytes) or len(place.primaries) == 1:
-        records = await say(
-            store.placing, place, lambda node, spot, n: node.put_object(spot, path, written, body, told[n])
-        )
-        return records[0]
-    return await spread(store.placing, place, path, (written, told), body)
+    if len(place.primaries) == 1:
+        told = store.placing.teachings(path, 1)[0]
+        return (
+            await say(store.placing, place, lambda node, spot, _: node.put_object(spot, path, written, body, told))
+        )[0]
+    lessons = Lessons(store.placing, path, len(place.primaries))
+
+    async def one(node: Node, spot: Spot, n: int, part: bytes | AsyncIterator[bytes]) -> Record:
+        record = await node.put_object(spot, path, written, part, lessons.of(n))
+        lessons.done(n)
+        return record
+
+    if isinstance(body, bytes):
+        records = await say(store.placing, place, lambda node, spot, n: one(node, spot, n, body))
+    else:
+        records = await spread(store.placing, place, body, one)
+    await lessons.make_up(row_of(path, records[0], place.policy))
+    return records[0]
 
 
 def _kept(store: Store, request: ObjectRequest) -> dict[str, str]:
@@ -217,10 +230,16 @@ async def post(store: Store, request: ObjectRequest) -> Response:
 async def delete(store: Store, request: ObjectRequest) -> Response:
     """DELETE: a tombstone on all replicas."""
     place = await _place(store, request, "x-container-write")
-    told, path = store.placing.teachings(request.path, len(place.primaries)), request.path
-    records = await say(
-        store.placing, place, lambda node, spot, n: node.delete_object(spot, path, request.timestamp, told[n])
-    )
+    path, at = request.path, request.timestamp
+    lessons = Lessons(store.placing, path, len(place.primaries))
+
+    async def one(node: Node, spot: Spot, n: int) -> Record | None:
+        before = await node.delete_object(spot, path, at, lessons.of(n))
+        lessons.done(n)
+        return before
+
+    records = await say(store.placing, place, one)
+    await lessons.make_up(row_of(path, Record(at, 0, "", {}, at, deleted=True), place.policy))
     _before(records, request)
     return Response(204, {"content-type": HTML})
 

@@ -6,11 +6,10 @@ with 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from maldon.objectstore.node import NoSpace, Put, Record, Teaching
-from maldon.objectstore.path import Path
+from maldon.objectstore.node import NoSpace, Record, Spot
 from maldon.objectstore.proxy.placing import Node, Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN, verdict
 from maldon.objectstore.ring.device import RingDevice
@@ -38,26 +37,26 @@ class _Pipe:
             yield piece
 
 
-async def spread(
-    placing: Placing, place: Place, path: Path, wanted: tuple[Put, list[list[Teaching]]], body: AsyncIterator[bytes]
-) -> Record:
-    """Write it; what one of them holds. Raises as `quorum.say`."""
-    put, told = wanted
+Part = Callable[[Node, Spot, int, AsyncIterator[bytes]], Coroutine[Any, Any, Record]]
+"""How one replica is given its stream; the number is the replica's."""
+
+
+async def spread(placing: Placing, place: Place, body: AsyncIterator[bytes], part: Part) -> list[Record]:
+    """Write it; what those that have it hold, a quorum at least. Raises as `quorum.say`."""
     devices = _chosen(placing, place)
     pipes = [_Pipe() for _ in devices]
     tasks = []
     for n, (device, pipe) in enumerate(zip(devices, pipes, strict=True)):
-        node: Node = placing.nodes.at(device.address)
-        call = node.put_object(place.spot(device), path, put, pipe.pieces(), told[n])
+        call = part(placing.nodes.at(device.address), place.spot(device), n, pipe.pieces())
         tasks.append(asyncio.create_task(_watched(placing, device, call), name=f"replica {n}"))
     try:
-        await _feed(place, body, pipes, tasks)
-        await asyncio.wait(tasks)
+        if await _feed(place, body, pipes, tasks):
+            await asyncio.wait(tasks)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return verdict(place, tasks)[0]
+    return verdict(place, tasks)
 
 
 def _chosen(placing: Placing, place: Place) -> list[RingDevice]:
@@ -76,16 +75,16 @@ async def _watched(placing: Placing, device: RingDevice, call: Coroutine[Any, An
 
 async def _feed(
     place: Place, body: AsyncIterator[bytes], pipes: list[_Pipe], tasks: "list[asyncio.Task[Record]]"
-) -> None:
-    """Every piece to every replica that still listens; stops when too few do."""
+) -> bool:
+    """Every piece to every replica that still listens; False when too few do, and the end was not reached."""
     try:
         async for piece in body:
             if not await _give(place, piece, pipes, tasks):
-                return
+                return False
     except BaseException as error:
         await _give(place, error if isinstance(error, Exception) else _Cut(), pipes, tasks)
         raise
-    await _give(place, None, pipes, tasks)
+    return await _give(place, None, pipes, tasks)
 
 
 async def _give(

@@ -1,0 +1,170 @@
+"""Three storage nodes, three replicas, real sockets: what is written is on a quorum, whoever is away."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from maldon.objectstore.node import Put, Query, Row, Spot, Superseded, WrongDigest
+from maldon.objectstore.path import Path
+from maldon.objectstore.timestamp import stamp
+from tests.object_cloud import ACCOUNT
+from tests.object_cluster import object_cluster
+
+LARGE = bytes(range(251)) * 8000
+
+
+@pytest.fixture
+async def nodes(tmp_path):
+    async with object_cluster(tmp_path) as made:
+        yield made
+
+
+def holders(nodes, name):
+    """How many of the disks that run hold a live version of an object of the container c."""
+    return [_held(node, Path(ACCOUNT, "c", name)) for node in nodes if node.cluster is not None]
+
+
+def _held(node, path):
+    at = Spot("disk-1", node.cluster.rings.object(0).partition(path))
+    return node.cluster.nodes.own.head_object(at, path)
+
+
+async def live(nodes, name):
+    return sum(r is not None and not r.deleted for r in await asyncio.gather(*holders(nodes, name)))
+
+
+async def test_every_proxy_sees_what_one_wrote(nodes):
+    one, two, three = (node.asker() for node in nodes)
+    assert (await one("PUT", "c", X_Container_Meta_A="1")).status == 201
+    assert (await two("PUT", "c/small", b"bytes", X_Object_Meta_B="ü")).status == 201
+    assert (await three("PUT", "c/large", LARGE)).headers["etag"] == hashlib.md5(LARGE).hexdigest()
+    for asker in (one, two, three):
+        got = await asker("GET", "c/small")
+        assert (got.status, got.body, got.headers["x-object-meta-b"]) == (200, b"bytes", "ü")
+        assert (await asker("GET", "c/large")).body == LARGE
+        assert (await asker("GET", "c/large", Range="bytes=2000000-2000003,5-6")).status == 206
+        assert (await asker("GET", "c")).body == b"large\nsmall\n"
+        assert (await asker("HEAD", "c")).headers["x-container-meta-a"] == "1"
+        assert (await asker("GET")).body == b"c\n"
+    assert [await live(nodes, name) for name in ("small", "large")] == [3, 3]
+    assert (await one("POST", "c/small", X_Object_Meta_C="2")).status == 202
+    assert (await two("HEAD", "c/small")).headers["x-object-meta-c"] == "2"
+    assert [(await a("DELETE", "c/small")).status for a in (three, one)] == [204, 404]
+    assert (await two("DELETE", "c")).status == 409
+    assert (await two("DELETE", "c/large")).status == 204
+    assert (await one("DELETE", "c")).status == 204
+
+
+async def test_one_node_away_nobody_notices(nodes):
+    asker = nodes[0].asker()
+    await asker("PUT", "c")
+    await asker("PUT", "c/before", LARGE)
+    await nodes[1].stop()
+    assert (await asker("PUT", "c/small", b"x")).status == 201
+    assert (await asker("PUT", "c/large", LARGE)).status == 201
+    assert [(await asker("GET", f"c/{n}")).body for n in ("small", "before", "large")] == [b"x", LARGE, LARGE]
+    assert (await asker("GET", "c")).body == b"before\nlarge\nsmall\n"
+    assert (await asker("DELETE", "c/before")).status == 204
+    await nodes[1].start()
+    assert [await live(nodes, name) for name in ("small", "before", "large")] == [2, 1, 2]
+    for node in nodes:  # the one that was away still has it, but its tombstone is newer
+        assert (await node.asker()("GET", "c/before", X_Newest="true")).status == 404
+
+
+async def test_without_a_quorum_writes_are_refused_and_reads_go_on(nodes):
+    asker = nodes[0].asker()
+    await asker("PUT", "c")
+    await asker("PUT", "c/o", b"x")
+    await nodes[1].stop()
+    await nodes[2].stop()
+    assert [(await asker("PUT", "c/p", body)).status for body in (b"y", LARGE)] == [503, 503]
+    assert (await asker("PUT", "d")).status == 503
+    assert (await asker("GET", "c/o")).body == b"x"
+    await nodes[1].start()
+    await nodes[2].start()
+    assert (await nodes[1].asker()("PUT", "c/p", b"y")).status == 201
+
+
+async def test_x_newest_asks_all(nodes):
+    asker = nodes[0].asker()
+    await asker("PUT", "c")
+    await asker("PUT", "c/o", b"old")
+    await nodes[0].stop()
+    assert (await nodes[1].asker()("PUT", "c/o", b"new")).status == 201
+    await nodes[0].start()
+    asker = nodes[0].asker()  # its own disk is asked first, and has the old one
+    assert (await asker("GET", "c/o")).body == b"old"
+    assert (await asker("GET", "c/o", X_Newest="true")).body == b"new"
+    assert (await asker("HEAD", "c/o", X_Newest="true")).headers["etag"] == hashlib.md5(b"new").hexdigest()
+
+
+async def test_a_disk_that_is_not_mounted_is_507_for_one_and_nothing_for_three(nodes):
+    near = nodes[0].cluster.nodes
+    with pytest.raises(Exception, match="not mounted"):
+        await near.at(nodes[1].address).head_object(Spot("disk-9", 0), Path("a", "c", "o"))
+
+
+async def test_verbs_over_the_wire_are_those_of_the_disk(nodes):
+    """Every verb of node.py, through a socket."""
+    far, at, path = nodes[0].cluster.nodes.at(nodes[1].address), Spot("disk-1", 3), Path("a", "c", "o/ü")
+    book, account = Path("a", "c"), Path("a")
+    one, two, three = stamp(), stamp(), stamp()
+    assert await far.put_book(at, book, one, {"x-container-meta-a": "1"}, 0) is True
+    assert await far.post_book(at, book, two, {"x-container-meta-b": "2"}) is True
+    assert await far.update_book(at, book, [Row("o/ü", one, 3, "text/x", "etag")]) is True
+    found = await far.head_book(at, book)
+    assert (found.path, found.objects, found.size, dict(found.headers)) == (
+        book, 1, 3, {"x-container-meta-a": ("1", one), "x-container-meta-b": ("2", two)},
+    )  # fmt: skip
+    listed = await far.list_json(at, book, Query(prefix="o"))
+    assert [(item.name, item.bytes, item.hash) for item in listed.items()] == [("o/ü", 3, "etag")]
+    assert await far.list_json(at, account, Query()) is None
+    assert await far.read_ranges(at, book) == []
+
+    record = await far.put_object(at, path, Put(one, {"content-type": "text/x"}, size=3), b"abc")
+    assert (record.size, record.etag) == (3, hashlib.md5(b"abc").hexdigest())
+    with pytest.raises(Superseded) as refused:
+        await far.put_object(at, path, Put(one, {}, size=3), b"abc")
+    assert refused.value.held == one
+    with pytest.raises(WrongDigest):
+        await far.put_object(at, path, Put(two, {}, etag="0" * 32, size=3), b"abc")
+    reading = await far.read_object(at, path, 1)
+    assert b"".join([piece async for piece in reading.body]) == b"bc"
+    await reading.body.aclose()
+    assert (await far.post_object(at, path, two, {"x-object-meta-a": "1"})).headers == {"content-type": "text/x"}
+    assert (await far.head_object(at, path)).headers == {"content-type": "text/x", "x-object-meta-a": "1"}
+    assert (await far.delete_object(at, path, three)).size == 3
+    gone = await far.read_object(at, path)
+    assert (gone.record.deleted, [piece async for piece in gone.body]) == (True, [])
+    assert await far.read_object(at, Path("a", "c", "none")) is None
+    assert (await far.delete_book(at, account, three)) is None
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(nodes):
+    far, at, path = nodes[0].cluster.nodes.at(nodes[1].address), Spot("disk-1", 3), Path("a", "c", "o")
+
+    async def broken():
+        yield LARGE
+        raise ConnectionResetError("the client is gone")
+
+    with pytest.raises(ConnectionResetError):
+        await far.put_object(at, path, Put(stamp(), {}), broken())
+    assert await far.head_object(at, path) is None
+
+
+async def test_strangers_are_refused(nodes):
+    import aiohttp
+
+    url = f"http://{nodes[0].address}/v1/head_object"
+    async with aiohttp.ClientSession() as session:
+        for headers in ({}, {"x-maldon-cluster-key": "guess"}):
+            async with session.post(url, data=b"\0\0\0\0", headers=headers) as answer:
+                assert answer.status == 403
+        key = {"x-maldon-cluster-key": nodes[0].cluster.secrets.cluster_key}
+        for verb, body, status in (
+            ("head_object", b"\0\0\0\0", 400), ("head_object", b"\xff\xff\xff\xffx", 400), ("close", b"", 404),
+            ("head_object", b"\0\0\0\x01\x90", 400), ("head_object", b"\0\0", 400),
+        ):  # fmt: skip
+            async with session.post(f"http://{nodes[0].address}/v1/{verb}", data=body, headers=key) as answer:
+                assert answer.status == status, (verb, body)

@@ -1,0 +1,80 @@
+"""Several storage nodes in this process, each with a disk and a real socket, and a proxy beside each of them.
+
+A node may be stopped and started; its disk stays. Rings place every replica on a node of its own.
+"""
+
+import asyncio
+import contextlib
+import random
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maldon.objectstore.ring.builder import Plan, rebalance
+from maldon.objectstore.ring.device import RingDevice
+from maldon.objectstore.ring.file import write
+from maldon.objectstore.service import Cluster, ObjectSettings, disks, open_cluster, proxy_app, storage_app
+from maldon.runtime.serve import bind, serve
+from maldon.web.front import Front
+from tests.object_cloud import Asker, Tokens
+from tests.servers import free_port
+
+
+@dataclass
+class Node:
+    """One of them. `cluster` is there while it runs."""
+
+    home: Path
+    address: str
+    cluster: Cluster | None = None
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def start(self) -> None:
+        settings = ObjectSettings(address=self.address, known_s=0.0, connect_timeout_s=2.0)
+        self.cluster = open_cluster(self.home, settings)
+        await self._stack.enter_async_context(disks(self.cluster))
+        host, _, port = self.address.partition(":")
+        front = Front({}, {int(port): storage_app(self.cluster)}, dict)
+        serving = asyncio.create_task(serve(front, [bind(host, int(port))]))
+        self._stack.push_async_callback(_end, serving)
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+        self.cluster = None
+
+    def asker(self) -> Asker:
+        assert self.cluster is not None
+        return Asker(proxy_app(self.cluster, Tokens()))
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def write_rings(nodes: list[Node], replicas: int) -> None:
+    """The same rings for all, over all of their disks."""
+    devices = tuple(RingDevice(n, 1, n, node.address, "disk-1", 1.0) for n, node in enumerate(nodes))
+    plan = rebalance(Plan(4, replicas, devices=devices), 1, random.Random(1)).plan
+    for node in nodes:
+        for name in ("account", "container", "object"):
+            write(node.home / "rings" / f"{name}.ring", plan)
+
+
+@contextlib.asynccontextmanager
+async def object_cluster(folder: Path, count: int = 3, replicas: int = 3) -> AsyncIterator[list[Node]]:
+    """Nodes that run and know each other."""
+    nodes = [Node(folder / f"n{n}", f"127.0.0.1:{free_port()}") for n in range(count)]
+    write_rings(nodes, replicas)
+    open_cluster(nodes[0].home, ObjectSettings())  # makes the secrets that the others get copies of
+    for node in nodes[1:]:
+        (node.home / "objects").mkdir(parents=True)
+        shutil.copy(nodes[0].home / "objects" / "cluster.json", node.home / "objects")
+    try:
+        for node in nodes:
+            await node.start()
+        yield nodes
+    finally:
+        for node in nodes:
+            await node.stop()
