@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Table, delete, insert, or_, select, update
 
-from maldon.identity.api.user import new_user
 from maldon.identity.models.domain_config import directory_entry, directory_seen
 from maldon.identity.models.group import group, membership
 from maldon.identity.models.user import user
@@ -47,6 +46,13 @@ async def local_of(session: Session, kind: str, id_: str) -> tuple[str, str] | N
     chosen = select(directory_entry.c.domain_id, directory_entry.c.local_id)
     row = await session.first(chosen.where(directory_entry.c.id == id_, directory_entry.c.kind == kind))
     return None if row is None else (row.domain_id, row.local_id)
+
+
+async def end_tokens(op: Op, user_id: str) -> None:
+    """Those that a user has by now; the password has been changed."""
+    async with op.db.begin() as session:
+        await bump(op, session)
+        await session.run(update(user).where(user.c.id == user_id).values(tokens_from=op.clock.now()))
 
 
 async def seen_at(session: Session, domain_id: str) -> int:
@@ -137,7 +143,7 @@ async def _apply(op: Op, session: Session, domain_id: str, changes: Changes) -> 
 
 
 async def _add(session: Session, domain_id: str, kind: str, id_: str, local_id: str, values: Values) -> None:
-    made = new_user(values["name"], domain_id) if kind == USER else {"domain_id": domain_id}
+    made = {"domain_id": domain_id} | ({"tokens_from": 0} if kind == USER else {})
     await session.run(insert(_TABLES[kind]), made | values | {"id": id_})
     known = select(directory_entry.c.id).where(directory_entry.c.id == id_)
     if await session.first(known) is None:

@@ -8,8 +8,10 @@ from maldon.identity import lists, rows, tree
 from maldon.identity.models.group import group, membership
 from maldon.identity.models.role import assignment
 from maldon.identity.models.user import user
+from maldon.identity.plan.mirror import GROUP
 from maldon.identity.schemas.fields import given, load
 from maldon.identity.schemas.group import CreateGroup, UpdateGroup
+from maldon.identity.verbs import directory
 from maldon.identity.verifier import bump
 from maldon.identity.views.group import show as view
 from maldon.identity.views.user import LISTED, listed
@@ -23,7 +25,9 @@ _USER_FILTERS = {"name": user.c.name, "enabled": user.c.enabled, "password_expir
 
 
 async def index(request: Request, op: Op) -> Reply:
-    op.may("identity:list_groups", {"target.domain_id": tree.listing_domain(op, request.param("domain_id"))})
+    domain_id = tree.listing_domain(op, request.param("domain_id"))
+    op.may("identity:list_groups", {"target.domain_id": domain_id})
+    await directory.look(op, domain_id)
     wanted = select(group).where(*lists.conditions(request, _FILTERS))
     if op.actor.domain_id is not None:
         wanted = wanted.where(group.c.domain_id == op.actor.domain_id)
@@ -52,6 +56,11 @@ async def create(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "group", CreateGroup)
     domain_id = wanted.domain_id or tree.own_domain(op)
     op.may("identity:create_group", {"target.group.domain_id": domain_id})
+    sent = given(wanted, "name", "description") | {"extra": extra}
+    if (id_ := await directory.add_group(op, domain_id, sent)) is not None:
+        async with op.db.read() as session:
+            row = await rows.found(session, group, "group", id_)
+        return json({"group": view(row, lists.api_base(request))}, 201)
     values = {"id": new_hex_id(), "name": wanted.name, "domain_id": domain_id, "extra": extra or None}
     async with op.db.begin() as session:
         await tree.domain(session, domain_id)
@@ -61,10 +70,13 @@ async def create(request: Request, op: Op) -> Reply:
 
 async def update(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "group", UpdateGroup)
-    async with op.db.begin() as session:
+    async with op.db.read() as session:
         old = await guarded(session, op, request, "identity:update_group")
-        if given(wanted, "domain_id").get("domain_id", old.domain_id) != old.domain_id:
-            raise BadRequest("domain_id cannot be changed.")
+    if given(wanted, "domain_id").get("domain_id", old.domain_id) != old.domain_id:
+        raise BadRequest("domain_id cannot be changed.")
+    await directory.change_group(op, old, given(wanted, "name", "description") | ({"extra": extra} if extra else {}))
+    async with op.db.begin() as session:
+        old = await rows.found(session, group, "group", old.id)
         values = given(wanted, "name", "description") | {"extra": rows.merged(old.extra, extra)}
         row = await rows.change(session, group, "group", old.id, values)
     return json({"group": view(row, lists.api_base(request))})
@@ -72,9 +84,11 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def remove(request: Request, op: Op) -> Reply:
     """With every role and membership."""
+    async with op.db.read() as session:
+        row = await guarded(session, op, request, "identity:delete_group")
+    await directory.remove_group(op, row.id)
     async with op.db.begin() as session:
         await bump(op, session)
-        row = await guarded(session, op, request, "identity:delete_group")
         held = (assignment.c.actor_kind == "group") & (assignment.c.actor_id == row.id)
         await session.run(delete(assignment).where(held))
         await rows.remove(session, group, "group", row.id)
@@ -85,6 +99,8 @@ async def users(request: Request, op: Op) -> Reply:
     """The members."""
     async with op.db.read() as session:
         row = await guarded(session, op, request, "identity:list_users_in_group")
+    await directory.look_around(op, GROUP, row.id)
+    async with op.db.read() as session:
         wanted = select(*LISTED).where(
             user.c.id.in_(select(membership.c.user_id).where(membership.c.group_id == row.id)),
             *lists.conditions(request, _USER_FILTERS),
@@ -100,6 +116,14 @@ async def _member(session: Session, op: Op, request: Request, rule: str) -> tupl
     return row.id, (await rows.found(session, user, "user", request.path["user_id"])).id
 
 
+async def _tell(op: Op, request: Request, rule: str, *, inside: bool) -> None:
+    """Have the group's directory know first, if it has one."""
+    if await directory.directory_of(op, GROUP, request.path["group_id"]) is not None:
+        async with op.db.read() as session:
+            ids = await _member(session, op, request, rule)
+        await directory.change_member(op, *ids, inside=inside)
+
+
 async def check(request: Request, op: Op) -> Reply:
     async with op.db.read() as session:
         ids = await _member(session, op, request, "identity:check_user_in_group")
@@ -109,6 +133,7 @@ async def check(request: Request, op: Op) -> Reply:
 
 
 async def put(request: Request, op: Op) -> Reply:
+    await _tell(op, request, "identity:add_user_to_group", inside=True)
     async with op.db.begin() as session:
         await bump(op, session)
         group_id, user_id = await _member(session, op, request, "identity:add_user_to_group")
@@ -118,6 +143,7 @@ async def put(request: Request, op: Op) -> Reply:
 
 
 async def take(request: Request, op: Op) -> Reply:
+    await _tell(op, request, "identity:remove_user_from_group", inside=False)
     async with op.db.begin() as session:
         await bump(op, session)
         group_id, user_id = await _member(session, op, request, "identity:remove_user_from_group")

@@ -12,8 +12,10 @@ from maldon.identity.models.project import project
 from maldon.identity.models.role import assignment
 from maldon.identity.models.user import failed_login, user
 from maldon.identity.new_password import NO_PASSWORD, columns, keep_past, new_hash
+from maldon.identity.plan.mirror import USER
 from maldon.identity.schemas.fields import given, load, options
 from maldon.identity.schemas.user import CreateUser, UpdateUser
+from maldon.identity.verbs import directory
 from maldon.identity.verifier import bump
 from maldon.identity.views.group import show as group_view
 from maldon.identity.views.user import LISTED, listed
@@ -34,7 +36,9 @@ _FIELDS = ("name", "enabled", "default_project_id")
 
 
 async def index(request: Request, op: Op) -> Reply:
-    op.may("identity:list_users", {"target.domain_id": tree.listing_domain(op, request.param("domain_id"))})
+    domain_id = tree.listing_domain(op, request.param("domain_id"))
+    op.may("identity:list_users", {"target.domain_id": domain_id})
+    await directory.look(op, domain_id, user_name=request.param("name"))
     wanted = select(*LISTED).where(*lists.conditions(request, _FILTERS))
     if op.actor.domain_id is not None:
         wanted = wanted.where(user.c.domain_id == op.actor.domain_id)
@@ -66,6 +70,11 @@ async def create(request: Request, op: Op) -> Reply:
     domain_id = wanted.domain_id or tree.own_domain(op)
     op.may("identity:create_user", {"target.user.domain_id": domain_id})
     opts = options(wanted.options)
+    sent = given(wanted, *_FIELDS) | {"extra": extra}
+    if (id_ := await directory.add_user(op, domain_id, sent, wanted.password)) is not None:
+        async with op.db.begin() as session:
+            row = await rows.change(session, user, "user", id_, {"options": opts})
+        return json({"user": view(row, lists.api_base(request))}, 201)
     values = new_user(wanted.name, domain_id) | {
         **given(wanted, *_FIELDS),
         **await _password(op, wanted.password, opts),
@@ -104,7 +113,10 @@ async def update(request: Request, op: Op) -> Reply:
     if given(wanted, "domain_id").get("domain_id", old.domain_id) != old.domain_id:
         raise BadRequest("domain_id cannot be changed.")
     values = given(wanted, *_FIELDS)
-    if not isinstance(wanted.password, UnsetType):
+    outside = await directory.change_user(op, old, values | ({"extra": extra} if extra else {}), wanted.password)
+    if outside and isinstance(wanted.password, str):
+        values["tokens_from"] = op.clock.now()
+    elif not isinstance(wanted.password, UnsetType):
         values |= await _password(op, wanted.password, options(wanted.options, old.options))
     if values.get("enabled") is False or "password" in values:
         values["tokens_from"] = op.clock.now()
@@ -125,9 +137,11 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def remove(request: Request, op: Op) -> Reply:
     """With every role and membership."""
+    async with op.db.read() as session:
+        row = await guarded(session, op, request, "identity:delete_user")
+    await directory.remove_user(op, row.id)
     async with op.db.begin() as session:
         await bump(op, session)
-        row = await guarded(session, op, request, "identity:delete_user")
         held = (assignment.c.actor_kind == "user") & (assignment.c.actor_id == row.id)
         await session.run(delete(assignment).where(held))
         await session.run(delete(failed_login).where(failed_login.c.user_id == row.id))
@@ -139,6 +153,8 @@ async def groups(request: Request, op: Op) -> Reply:
     """The groups that a user is in."""
     async with op.db.read() as session:
         row = await guarded(session, op, request, "identity:list_groups_for_user")
+    await directory.look_around(op, USER, row.id)
+    async with op.db.read() as session:
         wanted = select(group).where(
             group.c.id.in_(select(membership.c.group_id).where(membership.c.user_id == row.id)),
             *lists.conditions(request, {"name": group.c.name}),

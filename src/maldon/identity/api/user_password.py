@@ -8,6 +8,7 @@ from maldon.identity.new_password import columns, keep_past, new_hash, refuse_lo
 from maldon.identity.schemas.fields import load
 from maldon.identity.schemas.user import ChangePassword
 from maldon.identity.standing import REFUSED
+from maldon.identity.verbs import directory
 from maldon.identity.verifier import bump
 from maldon.kernel.errors import BadRequest, Stale, Unauthorized
 from maldon.kernel.op import Op
@@ -17,6 +18,8 @@ from maldon.web.request import Reply, Request, empty
 async def change(request: Request, op: Op) -> Reply:
     """Whoever knows the old password may set a new one. It takes as long, and says as little, as a login."""
     wanted, _ = await load(request, "user", ChangePassword)
+    if await directory.change_password(op, request.path["user_id"], wanted.original_password, wanted.password):
+        return empty()
     chosen = ACCOUNTS.where(user.c.id == request.path["user_id"])
     row = await proven(op, chosen, wanted.original_password, expired_too=True)
     if not row.enabled or not row.domain_enabled:

@@ -11,17 +11,20 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
+from msgspec import UNSET, UnsetType
 from sqlalchemy import select
 
-from maldon.identity import mirror
+from maldon.identity import mirror, rows
 from maldon.identity.directories import Directories, limit_of
 from maldon.identity.models.project import project
+from maldon.identity.models.user import user as user_table
+from maldon.identity.new_password import refuse_locked
 from maldon.identity.plan.mirror import GROUP, USER, public_id, seen_of
 from maldon.identity.schemas.token import UserRef
 from maldon.identity.settings import IdentitySettings
 from maldon.identity.standing import REFUSED
 from maldon.kernel.clock import SECOND
-from maldon.kernel.errors import CloudError, Duplicate, Forbidden, NotFound, Unauthorized
+from maldon.kernel.errors import BadRequest, CloudError, Duplicate, Forbidden, NotFound, Unauthorized
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op
 from maldon.ports import directory as words
@@ -130,18 +133,27 @@ async def add_user(op: Op, domain_id: str, values: Mapping[str, Any], password: 
         return None
     _refuse_taken(await directory.user_named(values["name"]), "user", values["name"])
     made = await directory.add_user(_user(new_hex_id(), values), password)
+    first = await directory.user_named(made.name)  # not every directory minds names: the older one stays
+    if first is not None and first.id != made.id:
+        await directory.remove_user(made.id)
+        _refuse_taken(first, "user", made.name)
     await mirror.reflect(op, domain_id, seen_of(domain_id, [made], [], {}), of_users=True)
     return public_id(domain_id, USER, made.id)
 
 
-async def change_user(op: Op, id_: str, values: Mapping[str, Any], password: str | None = None) -> bool:
-    """Change what the directory keeps of a user: `values` as its row will have them. False for one of ours."""
-    found = await directory_of(op, USER, id_)
+async def change_user(op: Op, row: Any, values: Mapping[str, Any], password: str | UnsetType | None) -> bool:
+    """Change what the directory keeps of a user, whose `row` is as yet without `values`. False for one of ours."""
+    found = await directory_of(op, USER, row.id)
     if found is None:
         return False
     directory, domain_id, local_id = found
+    if password is None:
+        raise BadRequest(f"A user in the directory of domain {domain_id} cannot be without a password.")
+    if not values and password is UNSET:
+        return True  # options are ours
     _allow(directory, words.UPDATE_USERS, domain_id)
-    await directory.change_user(_user(local_id, values), password)
+    user = _user(local_id, _as_changed(row, values, ("name", "enabled", "default_project_id")))
+    await directory.change_user(user, password if isinstance(password, str) else None)
     return True
 
 
@@ -166,7 +178,12 @@ async def change_password(op: Op, id_: str, old: str, new: str) -> bool:
     if user is None or not right or not user.enabled:
         raise Unauthorized(REFUSED, internal=f"no such password in the directory of {domain_id}")
     _allow(directory, words.UPDATE_USERS, domain_id)
+    async with op.db.read() as session:
+        refuse_locked(await rows.found(session, user_table, "user", id_))
+    if new == old:
+        raise BadRequest("The new password cannot be identical to the original password.")
     await directory.change_user(user, new)
+    await mirror.end_tokens(op, id_)
     return True
 
 
@@ -175,20 +192,29 @@ async def add_group(op: Op, domain_id: str, values: Mapping[str, Any]) -> str | 
     directory = await _writable(op, domain_id, words.CREATE_GROUPS)
     if directory is None:
         return None
-    named = [one for one in await directory.groups(_many(op)) if one.name == values["name"]]
-    _refuse_taken(named[0] if named else None, "group", values["name"])
+    _refuse_taken(await _group_named(op, directory, values["name"]), "group", values["name"])
     made = await directory.add_group(_group(new_hex_id(), values))
+    first = await _group_named(op, directory, made.name)
+    if first is not None and first.id != made.id:
+        await directory.remove_group(made.id)
+        _refuse_taken(first, "group", made.name)
     await mirror.reflect(op, domain_id, seen_of(domain_id, [], [made], {}), of_users=False)
     return public_id(domain_id, GROUP, made.id)
 
 
-async def change_group(op: Op, id_: str, values: Mapping[str, Any]) -> None:
-    """Change what the directory keeps of a group: `values` as its row will have them."""
-    found = await directory_of(op, GROUP, id_)
-    if found is not None:
+async def change_group(op: Op, row: Any, values: Mapping[str, Any]) -> None:
+    """Change what the directory keeps of a group, whose `row` is as yet without `values`; nothing for one of ours."""
+    found = await directory_of(op, GROUP, row.id)
+    if found is not None and values:
         directory, domain_id, local_id = found
         _allow(directory, words.UPDATE_GROUPS, domain_id)
-        await directory.change_group(_group(local_id, values))
+        await directory.change_group(_group(local_id, _as_changed(row, values, ("name", "description"))))
+
+
+def _as_changed(row: Any, values: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
+    """What a row will say."""
+    kept = {name: values.get(name, getattr(row, name)) for name in fields}
+    return kept | {"extra": rows.merged(row.extra, values.get("extra", {}))}
 
 
 async def remove_group(op: Op, id_: str) -> None:
@@ -237,8 +263,9 @@ def _refuse_taken(found: Any, noun: str, name: str) -> None:
         raise Duplicate(f"Conflict occurred attempting to store {noun} - Duplicate entry found with name {name}.")
 
 
-def _many(op: Op) -> int:
-    return op.use(IdentitySettings).directory_limit
+async def _group_named(op: Op, directory: Directory, name: str) -> DirectoryGroup | None:
+    limit = op.use(IdentitySettings).directory_limit
+    return next((one for one in await directory.groups(limit) if one.name == name), None)
 
 
 def _user(local_id: str, values: Mapping[str, Any]) -> DirectoryUser:
