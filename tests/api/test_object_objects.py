@@ -2,9 +2,12 @@
 
 import hashlib
 import time
+from dataclasses import replace
 
 import pytest
 
+from maldon.objectstore.proxy.app import Proxy
+from maldon.objectstore.service import ObjectSettings
 from tests.object_cloud import object_store
 
 BODY = bytes(range(256)) * 16
@@ -180,9 +183,12 @@ async def test_what_expires_is_gone(store):
     assert "x-delete-at" not in (await store("HEAD", "c/p")).headers
     time.sleep(max(0.0, at - time.time()) + 0.01)  # the store's clock is the machine's
     assert [(await store(m, "c/o")).status for m in ("GET", "HEAD", "POST")] == [404] * 3
-    assert (await store("GET", "c/o", X_Open_Expired="true")).body == b"x"
-    assert (await store("DELETE", "c/o")).status == 404
     assert (await store("GET", "c/o", X_Open_Expired="true")).status == 404
+    opened = replace(store, proxy=Proxy(replace(store.proxy.store, settings=ObjectSettings(allow_open_expired=True))))
+    assert (await opened("GET", "c/o", X_Open_Expired="true")).body == b"x"
+    assert [(await opened("DELETE", "c/o", X_If_Delete_At=end)).status for end in ("never", at + 1)] == [400, 412]
+    assert (await store("DELETE", "c/o")).status == 404
+    assert (await opened("GET", "c/o", X_Open_Expired="true")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -220,9 +226,8 @@ async def test_without_a_container_there_is_no_object(store):
 
 
 async def test_what_is_no_path_or_no_method(store):
-    assert [(await store.raw("GET", where)).status for where in ("/", "/v1", "/v1/", "/v2/a", "/x", "/v1/a//o")] == [
-        404
-    ] * 6
+    for where, status in (("/", 404), ("/v2/a", 404), ("/x", 404), ("/v1/a//o", 404), ("/v1", 412), ("/v1/", 412)):
+        assert (await store.raw("GET", where)).status == status, where
     answer = await store("BREW", "c/o")
     assert (answer.status, answer.headers["allow"]) == (405, "COPY, DELETE, GET, HEAD, OPTIONS, POST, PUT")
     assert (await store("OPTIONS", "c/o")).headers["allow"] == answer.headers["allow"]

@@ -33,6 +33,8 @@ class ObjectSettings:
     account_autocreate: bool = option(True, "Whether an account comes to be with its first container.")
     allow_account_management: bool = option(False, "Whether a reseller admin may PUT and DELETE accounts.")
 
+    allow_open_expired: bool = option(False, "Whether X-Open-Expired shows objects that expired and are still there.")
+
     max_file_size: int = option(5 * 2**30 + 2, "Bytes of the largest object in one piece.")
     max_account_name_length: int = option(256, "Bytes of the longest account name.")
     max_container_name_length: int = option(256, "Bytes of the longest container name.")

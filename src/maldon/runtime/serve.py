@@ -9,6 +9,7 @@ import psutil
 import uvicorn
 
 from maldon.runtime.home import Trouble
+from maldon.runtime.protocol import Protocol
 from maldon.web.front import Front
 
 
@@ -55,7 +56,7 @@ async def serve(front: Front, sockets: list[socket.socket]) -> None:
     config = uvicorn.Config(
         front,
         loop="none",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         access_log=False,

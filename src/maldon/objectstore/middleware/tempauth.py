@@ -21,8 +21,7 @@ from maldon.kernel.errors import BadRequest, Forbidden, Unauthorized
 from maldon.kernel.op import Actor
 from maldon.kernel.settings import BadSetting, option
 from maldon.objectstore.middleware.layer import Handler, Layer
-from maldon.objectstore.proxy.access import admitted
-from maldon.objectstore.proxy.acl import parse
+from maldon.objectstore.proxy.acl import admitted, parse
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store

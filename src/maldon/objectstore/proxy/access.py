@@ -13,7 +13,7 @@ from functools import lru_cache
 from maldon.kernel.errors import Forbidden, Unauthorized
 from maldon.kernel.op import Actor
 from maldon.objectstore.middleware.layer import Handler, Layer
-from maldon.objectstore.proxy.acl import Acl, parse, referrer_allowed
+from maldon.objectstore.proxy.acl import Acl, admitted, parse, realm
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -106,15 +106,3 @@ class Access:
         return request.path.account == f"{self.prefix}{actor.project_id}" and any(
             role in acl.groups or role.lower() in acl.groups for role in actor.roles
         )
-
-
-def admitted(request: ObjectRequest, acl: Acl) -> bool:
-    """Whether a list admits anybody who comes from where this request does."""
-    if not acl.referrers or not referrer_allowed(request.headers.get("referer", ""), acl.referrers):
-        return False
-    return bool(request.path.object) or acl.listings
-
-
-def realm(request: ObjectRequest) -> str:
-    """The account as it may stand in a header."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "?" for c in request.path.account) or "unknown"

@@ -7,9 +7,10 @@ container's own project, or a group of tempauth's.
 
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from maldon.kernel.errors import BadRequest
+from maldon.objectstore.proxy.request import ObjectRequest
 
 _REFERRER = {".r", ".ref", ".referer", ".referrer"}
 
@@ -82,3 +83,15 @@ def referrer_allowed(referrer: str, patterns: Iterable[str]) -> bool:
         if bare in {"*", host} or (bare.startswith(".") and host.endswith(bare)):
             allowed = not pattern.startswith("-")
     return allowed
+
+
+def admitted(request: ObjectRequest, acl: Acl) -> bool:
+    """Whether a list admits anybody who comes from where this request does."""
+    if not acl.referrers or not referrer_allowed(request.headers.get("referer", ""), acl.referrers):
+        return False
+    return bool(request.path.object) or acl.listings
+
+
+def realm(request: ObjectRequest) -> str:
+    """The account as it may stand in a header."""
+    return quote(request.path.account) or "unknown"

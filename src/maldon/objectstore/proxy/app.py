@@ -24,6 +24,7 @@ from maldon.web import metrics
 
 log = structlog.get_logger("object.proxy")
 BODILESS = {204, 304}
+TRANS_ID, REQUEST_ID = wire_name("x-trans-id"), wire_name("x-openstack-request-id")
 
 
 class Proxy:
@@ -68,14 +69,17 @@ class Proxy:
 
     async def _send(self, method: str, response: Response, trans_id: str, receive: Any, send: Any) -> None:
         headers, body = response.headers, response.body
-        if isinstance(body, bytes) and "content-length" not in headers and response.status not in BODILESS:
+        if response.status in BODILESS:
+            if response.status == 204:
+                headers["content-length"] = "0"
+        elif isinstance(body, bytes) and "content-length" not in headers:
             headers["content-length"] = str(len(body))
         try:
             wire = [(wire_name(name), value.encode()) for name, value in headers.items()]
         except UnicodeEncodeError:  # bytes that were no text when they came in
             wire = [(wire_name(name), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
         tid = trans_id.encode()
-        wire += ((b"X-Trans-Id", tid), (b"X-Openstack-Request-Id", tid))
+        wire += ((TRANS_ID, tid), (REQUEST_ID, tid))
         await send({"type": "http.response.start", "status": response.status, "headers": wire})
         if method == "HEAD" or response.status in BODILESS:
             await response.close()

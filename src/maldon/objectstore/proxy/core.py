@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from maldon.kernel.errors import MethodNotAllowed, NotFound
+from maldon.kernel.errors import MethodNotAllowed, NotFound, PreconditionFailed
 from maldon.objectstore.middleware.layer import Handler
 from maldon.objectstore.proxy import account, container
 from maldon.objectstore.proxy import object as object_
 from maldon.objectstore.proxy.reply import Response
-from maldon.objectstore.proxy.request import ObjectRequest
+from maldon.objectstore.proxy.request import VERSIONS, ObjectRequest
 from maldon.objectstore.proxy.store import Store
 
 Verb = Callable[[Store, ObjectRequest], Awaitable[Response]]
@@ -32,6 +32,8 @@ def verbs(request: ObjectRequest) -> Mapping[str, Verb]:
         return CONTAINER
     if path.account:
         return ACCOUNT
+    if request.where.strip("/") in VERSIONS:
+        raise PreconditionFailed("Bad URL")
     raise NotFound("")
 
 

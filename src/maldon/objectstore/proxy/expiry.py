@@ -26,7 +26,7 @@ def wanted_end(headers: Mapping[str, str], now: float | None = None) -> str | No
 
 def _whole(text: str, name: str) -> int:
     digits = text.strip()
-    if not digits.removeprefix("-").isdigit() or not digits.isascii() or len(digits) > 20:
+    if not digits.removeprefix("-").isdigit() or not digits.isascii() or len(digits) > 1000:
         raise BadRequest(f"Non-integer {name}")
     return int(digits)
 

@@ -17,7 +17,7 @@ LIMITS = (
     "max_file_size", "max_meta_name_length", "max_meta_value_length", "max_meta_count", "max_meta_overall_size",
     "max_header_size", "max_object_name_length", "max_container_name_length", "max_account_name_length",
     "account_listing_limit", "container_listing_limit", "account_autocreate", "allow_account_management",
-    "strict_cors_mode",
+    "allow_open_expired", "strict_cors_mode",
 )  # fmt: skip
 
 

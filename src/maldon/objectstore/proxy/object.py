@@ -57,7 +57,7 @@ async def get(store: Store, request: ObjectRequest) -> Response:
         reading = await ask(store.placing, place, lambda node, spot, _: node.read_object(spot, request.path), _lives)
     if reading is None or reading.record.deleted:
         raise NotFound("")
-    record = _alive(reading.record, request)
+    record = _alive(store, reading.record, request)
     shown = headers_of(record)
     shown["accept-ranges"] = "bytes"
     shown["content-length"] = str(record.size)
@@ -80,13 +80,17 @@ async def find_record(store: Store, request: ObjectRequest, place: Place) -> Rec
         )
     if record is None:
         raise NotFound("")
-    return _alive(record, request)
+    return _alive(store, record, request)
 
 
-def _alive(record: Record, request: ObjectRequest) -> Record:
-    if record.deleted or (expired(record.headers) and request.headers.get("x-open-expired", "").lower() != "true"):
+def _alive(store: Store, record: Record, request: ObjectRequest) -> Record:
+    if record.deleted or (expired(record.headers) and not _opens_expired(store, request)):
         raise NotFound("")
     return record
+
+
+def _opens_expired(store: Store, request: ObjectRequest) -> bool:
+    return store.settings.allow_open_expired and request.headers.get("x-open-expired", "").lower() in TRUE
 
 
 def headers_of(record: Record) -> dict[str, str]:
@@ -192,7 +196,7 @@ def content_type(request: ObjectRequest) -> str:
     if not given or request.headers.get("x-detect-content-type", "").lower() in TRUE:
         guessed, _ = mimetypes.guess_type(request.path.object)
         return guessed or "application/octet-stream"
-    if not given.isprintable():
+    if "\udc80" <= max(given) <= "\udcff":  # bytes that are no text
         raise BadRequest("Please specify a valid Content-Type.")
     return given
 
@@ -222,7 +226,7 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     records = await say(
         store.placing, place, lambda node, spot, n: node.post_object(spot, path, request.timestamp, kept, told[n])
     )
-    before = _before(records, request)
+    before = _before(store, records, request)
     known = {name: value for name, value in before.headers.items() if name.startswith(SYSMETA)}
     return Response(202, {"content-type": HTML, **known})
 
@@ -231,6 +235,8 @@ async def delete(store: Store, request: ObjectRequest) -> Response:
     """DELETE: a tombstone on all replicas."""
     place = await _place(store, request, "x-container-write")
     path, at = request.path, request.timestamp
+    if (end := request.headers.get("x-if-delete-at")) is not None:
+        await _must_end_then(store, request, place, end)
     lessons = Lessons(store.placing, path, len(place.primaries))
 
     async def one(node: Node, spot: Spot, n: int) -> Record | None:
@@ -240,15 +246,24 @@ async def delete(store: Store, request: ObjectRequest) -> Response:
 
     records = await say(store.placing, place, one)
     await lessons.make_up(row_of(path, Record(at, 0, "", {}, at, deleted=True), place.policy))
-    _before(records, request)
+    _before(store, records, request)
     return Response(204, {"content-type": HTML})
 
 
-def _before(records: list[Record | None], request: ObjectRequest) -> Record:
+async def _must_end_then(store: Store, request: ObjectRequest, place: Place, end: str) -> None:
+    """Raise PreconditionFailed unless it is to end at that moment: what the expirer takes away must be what it saw."""
+    if not end.isdecimal():
+        raise BadRequest("Bad X-If-Delete-At header value")
+    record = await ask(store.placing, place, lambda node, spot, _: node.head_object(spot, request.path))
+    if record is None or record.headers.get("x-delete-at") != end:
+        raise PreconditionFailed("X-If-Delete-At and X-Delete-At do not match")
+
+
+def _before(store: Store, records: list[Record | None], request: ObjectRequest) -> Record:
     """What there was, as one of the replicas knew it. Raises NotFound."""
     for record in records:
         if record is not None and not record.deleted:
-            return _alive(record, request)
+            return _alive(store, record, request)
     raise NotFound("")
 
 

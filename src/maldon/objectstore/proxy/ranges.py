@@ -13,7 +13,7 @@ from itertools import pairwise
 MOST = 50
 MOST_OVERLAPS = 2
 MOST_BACKWARDS = 8
-_ONE = re.compile(r"(\d*)-(\d*)", re.ASCII)
+_ONE = re.compile(r"(\d*)\s*-\s*(\d*)", re.ASCII)
 
 Span = tuple[int, int]  # from, up to and without
 Reader = Callable[[int, int], AsyncIterator[bytes]]

@@ -52,10 +52,10 @@ def wanted_spans(request: ObjectRequest, size: int, etag: str, timestamp: int) -
 
 def answer(request: ObjectRequest, readable: Readable) -> Response:
     """The response; bytes are read when it is sent."""
-    if (refused := unmet(request, readable)) is not None:
-        return refused
     headers = readable.headers
     headers["accept-ranges"] = "bytes"
+    if (refused := unmet(request, readable)) is not None:
+        return refused
     if request.method == "HEAD":
         headers["content-length"] = str(readable.size)
         return Response(200, headers)

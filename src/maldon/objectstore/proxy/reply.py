@@ -81,9 +81,8 @@ def plain(status: int, body: str | bytes = b"", headers: dict[str, str] | None =
 def refusal(status: int, sentence: str = "", headers: dict[str, str] | None = None) -> Response:
     """An error as Swift shows it: a sentence by itself where there is one to say, a tiny page otherwise."""
     if sentence:
-        body = sentence.encode(errors="replace")
-        given = {"content-type": "text/plain; charset=UTF-8" if "<" not in sentence else "text/plain"}
-        return Response(status, {**given, **(headers or {}), "content-length": str(len(body))}, body)
+        body = html.escape(sentence, quote=False).encode(errors="replace")  # it may repeat what the client sent
+        return Response(status, {"content-type": HTML, **(headers or {}), "content-length": str(len(body))}, body)
     body = f"<html><h1>{html.escape(title(status))}</h1><p>{_SENTENCES.get(status, '')}</p></html>".encode()
     return Response(status, {"content-type": HTML, **(headers or {}), "content-length": str(len(body))}, body)
 
@@ -98,7 +97,24 @@ def title(status: int) -> str:
         return "Unknown"
 
 
+class _Name(bytes):
+    """A header's name that stays as it is written.
+
+    uvicorn would make it lower-case, as HTTP allows; clients of Swift look for X-Object-Meta-Colour in so many letters.
+    """
+
+    __slots__ = ()
+
+    def lower(self) -> bytes:
+        return self
+
+
+_FRAMING = {"content-length", "transfer-encoding", "connection"}  # which uvicorn looks for itself
+
+
 @lru_cache(maxsize=4096)
 def wire_name(name: str) -> bytes:
     """X-Object-Meta-Colour."""
-    return name.encode("latin-1", "replace").title()  # bytes: only ASCII letters change
+    if name in _FRAMING:
+        return name.encode()
+    return _Name(name.encode("latin-1", "replace").title())  # of bytes: only ASCII letters change

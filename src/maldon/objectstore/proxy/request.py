@@ -175,8 +175,6 @@ class ObjectRequest:
             except ValueError:
                 raise BadRequest("The query is not valid UTF-8.") from None
             self._query = dict(pairs)
-            if any("\x00" in value for value in self._query.values()):
-                raise BadRequest("The query holds a NUL character.")
         return self._query
 
     @query.setter

@@ -8,6 +8,7 @@ from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Actor
 from maldon.objectstore.node import Book
 from maldon.objectstore.policies import Policies
+from maldon.objectstore.proxy.acl import admitted, parse, realm
 from maldon.objectstore.proxy.known import Known
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -44,7 +45,10 @@ class Store:
         """Go on, or raise what the layer that knows the asker says. `acl` names the list that may admit others."""
         if request.trusted:
             return
-        if request.authorize is None:
-            raise Unauthorized("")
         headers = book.headers if book is not None else {}
-        request.authorize(request, {acl: headers[acl][0]} if acl in headers else {})
+        if request.authorize is not None:
+            request.authorize(request, {acl: headers[acl][0]} if acl in headers else {})
+        elif acl not in headers or not admitted(request, parse(headers[acl][0])):
+            error = Unauthorized("")
+            error.headers = (("WWW-Authenticate", f'Swift realm="{realm(request)}"'),)
+            raise error
