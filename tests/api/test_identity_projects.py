@@ -1,7 +1,10 @@
 """Domains, projects and their tags."""
 
 import pytest
+from sqlalchemy import insert
 
+from maldon.identity.api.project import new_project
+from maldon.identity.models.project import project, project_tag
 from tests.identity_cloud import ADMIN, DEMO_USER, identity_cloud
 
 NOBODY = "0" * 32
@@ -289,3 +292,13 @@ async def test_a_domain_manager_keeps_to_the_own_domain(keystone):
     assert (await manager("PUT", f"/projects/{made['project']['id']}/users/{demo}/roles/{member}")).status == 403
     seen = (await manager("GET", "/role_assignments")).json["role_assignments"]
     assert len(seen) == 2
+
+
+async def test_more_projects_than_postgresql_takes_values_at_once_are_listed(kept_url, tmp_path):
+    made = [new_project(f"{n:032x}", f"p{n}", "default") for n in range(33_000)]
+    async with identity_cloud(kept_url("postgresql"), tmp_path) as keystone:
+        async with keystone.cloud.db.begin() as session:
+            await session.run(insert(project), made)
+            await session.run(insert(project_tag), [{"project_id": made[-1]["id"], "name": "t"}])
+        listed = {one["id"]: one["tags"] for one in (await keystone("GET", "/projects")).json["projects"]}
+        assert (len(listed), listed[made[0]["id"]], listed[made[-1]["id"]]) == (33_003, [], ["t"])

@@ -1,13 +1,14 @@
 """Rows of this room: found or 404, inserted or 409, changed or 404."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, insert, select, update
 
 from maldon.kernel.errors import Duplicate, Forbidden, NotFound
 from maldon.kernel.op import Session
 
+_PORTION = 10_000
 _by_id: dict[str, Any] = {}  # a statement per table, made once
 
 
@@ -24,6 +25,14 @@ async def found(session: Session, table: Table, noun: str, id_: str) -> Any:
     if row is None:
         raise NotFound(f"Could not find {noun}: {id_}.")
     return row
+
+
+async def among(session: Session, chosen: Select[Any], column: ColumnElement[Any], values: Iterable[Any]) -> list[Any]:
+    """The rows of `chosen` whose column has one of the values, in portions: PostgreSQL takes 32,767 of them at once."""
+    wanted, rows = list(values), []
+    for begin in range(0, len(wanted), _PORTION):
+        rows += await session.all(chosen.where(column.in_(wanted[begin : begin + _PORTION])))
+    return rows
 
 
 async def add(session: Session, table: Table, noun: str, values: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from maldon.identity.models.group import group
 from maldon.identity.models.project import project
 from maldon.identity.models.role import SYSTEM, assignment
 from maldon.identity.models.user import failed_login, user
-from maldon.identity.rows import by_id, found
+from maldon.identity.rows import among, by_id, found
 from maldon.identity.standing import HELD_BY_USER
 from maldon.kernel.errors import NotFound
 from maldon.kernel.op import Op, Session
@@ -32,7 +32,7 @@ async def below(session: Session, ids: Iterable[str]) -> list[Any]:
     rows: list[Any] = []
     level = list(ids)
     while level:
-        found_now = await session.all(select(project).where(project.c.parent_id.in_(level)))
+        found_now = await among(session, select(project), project.c.parent_id, level)
         rows.extend(found_now)
         level = [row.id for row in found_now]
     return rows
@@ -62,7 +62,7 @@ async def projects_of(session: Session, user_id: str, *, enabled: bool = False) 
     direct = {row.target_id for row in held if row.target_kind == "project" and not row.inherited}
     inherited = {row.target_id for row in held if row.inherited}
     ids = direct | {row.id for row in await below(session, inherited)}
-    rows = await session.all(select(project).where(project.c.id.in_(ids)).order_by(project.c.id))
+    rows = await among(session, select(project), project.c.id, sorted(ids))
     return await _enabled(session, rows) if enabled else rows
 
 

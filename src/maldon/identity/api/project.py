@@ -63,8 +63,8 @@ async def listed(session: Session, request: Request, found: list[Any]) -> Reply:
 async def tags_of(session: Session, ids: list[str]) -> dict[str, list[str]]:
     """The tags by project, in order."""
     tags: dict[str, list[str]] = {}
-    chosen = select(project_tag).where(project_tag.c.project_id.in_(ids)).order_by(project_tag.c.name)
-    for row in await session.all(chosen) if ids else ():
+    chosen = select(project_tag).order_by(project_tag.c.name)
+    for row in await rows.among(session, chosen, project_tag.c.project_id, ids):
         tags.setdefault(row.project_id, []).append(row.name)
     return tags
 

@@ -10,6 +10,7 @@ from maldon.identity.models.project import project
 from maldon.identity.models.role import SYSTEM, role
 from maldon.identity.models.user import user
 from maldon.identity.plan.effective import Effective, Held
+from maldon.identity.rows import among
 from maldon.kernel.op import Session
 
 Names = Mapping[str, tuple[str, str | None]]
@@ -23,10 +24,10 @@ async def names_of(session: Session, found: Sequence[Held | Effective]) -> dict[
     ids |= {one.user_id for one in found if isinstance(one, Effective)} | {one.actor_id for one in origins}
     names: dict[str, tuple[str, str | None]] = {}
     for table in (user, group, role, project):
-        for row in await session.all(select(table.c.id, table.c.name, table.c.domain_id).where(table.c.id.in_(ids))):
+        for row in await among(session, select(table.c.id, table.c.name, table.c.domain_id), table.c.id, ids):
             names[row.id] = (row.name, row.domain_id or None)
     domains = {domain_id for _, domain_id in names.values() if domain_id}
-    for row in await session.all(select(project.c.id, project.c.name).where(project.c.id.in_(domains))):
+    for row in await among(session, select(project.c.id, project.c.name), project.c.id, domains):
         names[row.id] = (row.name, None)
     return names
 
