@@ -165,6 +165,7 @@ async def rig(url: str, tmp_path: Any) -> AsyncIterator[Rig]:
     """A cloud with an active image and a network of the demo project."""
     kit = [
         placement.PlacementSettings(),
+        placement.Owners(),
         compute.ComputeSettings(console_wait_s=2.0, wiring_pause_s=0.0),
         compute.WiringBoard(),
         NetworkSettings(),

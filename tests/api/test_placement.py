@@ -82,7 +82,7 @@ async def test_hosts_are_filled_evenly_and_never_beyond_what_they_have(place):
 async def test_a_host_that_is_full_by_now_is_not_taken(place):
     """Two workers that saw the same room: the second finds the WHERE of its UPDATE false."""
     async with place.db.read() as session:
-        stale = await service.rooms(session, place.op())
+        stale, _ = await service.rooms(session, place.op(), "late")
     for n in range(8):
         await claim(place, f"s{n}")
     async with place.db.begin() as session:

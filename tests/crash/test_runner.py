@@ -109,7 +109,7 @@ async def test_a_worker_that_lost_its_lease_commits_nothing(world):
     await begin(world, PLAIN)
     slow = Runner(world.op(), world.sagas)
     [row] = await slow._due()
-    held = await slow._lease(row)
+    [held] = await slow._lease([row])
     world.clock.advance(LEASE_S + 1)
     await world.run_sagas()
     await slow._advance(held)
@@ -120,7 +120,7 @@ async def test_a_worker_sleeps_while_another_holds_what_is_due_and_goes_on_when_
     await begin(world, PLAIN)
     dead, living = Runner(world.op(), world.sagas), Runner(world.op(), world.sagas)
     [row] = await dead._due()
-    held = await dead._lease(row)
+    [held] = await dead._lease([row])
     assert await living.once() == 0
     assert await living.next_due_s() == LEASE_S
     await release_leases(world.db)

@@ -9,7 +9,7 @@ import pytest
 
 from maldon.compute import service as compute
 from maldon.kernel.errors import Conflict
-from maldon.work.runner import Runner
+from maldon.work.runner import STRIDE, Runner
 from maldon.work.sagas import Step
 from tests.servers_rig import Host, rig
 
@@ -67,14 +67,14 @@ async def begin(made, host, kind):
     return server_id
 
 
-async def die(made, kind, step, when, sagas=compute.SAGAS):
+async def die(made, kind, step, when, sagas=compute.SAGAS, stride=STRIDE):
     """A worker that dies there; its lease runs out."""
 
     def checkpoint(*here):
         if here == (kind, step, when):
             raise Died
 
-    runner = Runner(made.cloud.op(), sagas, checkpoint)
+    runner = Runner(made.cloud.op(), sagas, checkpoint, stride=stride)
     with pytest.raises(ExceptionGroup) as death:
         await exhaust(runner)
     assert death.group_contains(Died)
@@ -94,11 +94,12 @@ async def settle(made, host):
     await host.report()
 
 
+@pytest.mark.parametrize("stride", [1, STRIDE])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("kind", "step"), STEPS)
-async def test_what_a_dead_worker_left_another_brings_about(made, host, kind, step, when):
+async def test_what_a_dead_worker_left_another_brings_about(made, host, kind, step, when, stride):
     await begin(made, host, kind)
-    await die(made, kind, step, when)
+    await die(made, kind, step, when, stride=stride)
     await settle(made, host)
     assert await made.census() == STORIES[kind][2]
     assert len(host.there) == STORIES[kind][2]["guests"]
@@ -167,7 +168,7 @@ async def test_two_workers_after_one_lease(made, host):
     await begin(made, host, "server.create")
     slow = Runner(made.cloud.op(), compute.SAGAS)
     [row] = await slow._due()
-    held = await slow._lease(row)
+    [held] = await slow._lease([row])
     made.cloud.clock.advance(31)
     await host.report()
     await made.run()

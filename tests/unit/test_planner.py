@@ -1,10 +1,10 @@
 """Which host: whatever is chosen fits, whatever is refused is explained, and load is spread."""
 
-from dataclasses import replace
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from maldon.placement.plan.choose import Room, Wanted, choose, obstacle
 

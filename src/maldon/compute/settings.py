@@ -13,7 +13,9 @@ class ComputeSettings:
     console_wait_s: float = option(10.0, "Seconds a request for a console log waits for the host's answer.")
     keep_deleted_s: int = option(7 * 86400, "Seconds for which a deleted server's actions stay readable.")
     members_pause_s: float = option(2.0, "Seconds for which new members of security groups are gathered likewise.")
-    wiring_pause_s: float = option(0.3, "Seconds for which changes of the wiring are gathered before a node is told.")
+    wiring_pause_s: float = option(
+        0.3, "Seconds for which changes that concern many nodes are gathered before they are told."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ The first user who reports a host owns it; nobody else may speak for it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
 
 from maldon.kernel.clock import SECOND
@@ -26,6 +27,7 @@ __all__ = [
     "Host",
     "Listening",
     "NoValidHost",
+    "Owners",
     "Place",
     "PlacementSettings",
     "Wanted",
@@ -92,6 +94,10 @@ class Listening:
     """Since when this process could hear of reports. Until it has listened long enough, silence is no host's fault."""
 
     since: int = 0
+
+
+class Owners(dict[str, str]):
+    """Who owns which host, by name, as far as this process has looked. A host keeps its owner, so nothing gets old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +171,31 @@ async def is_forced_down(session: Session, name: str) -> bool:
     return await session.scalar(select(table.c.forced_down).where(table.c.name == name)) is not False
 
 
+_OWNER = select(table.c.agent_user_id).where(table.c.name == bindparam("host"))
+
+
 async def owned_host(session: Session, op: Op, name: str) -> None:
     """Go on if the asker owns the host. Raises NotFound or Forbidden."""
-    owner = await session.scalar(select(table.c.agent_user_id).where(table.c.name == name))
+    known = op.kit.get(Owners, Owners())
+    owner = known.get(name) or await session.scalar(_OWNER, {"host": name})
     if owner is None:
         raise NotFound(f"Host {name} has not reported itself yet.")
+    known[name] = owner
     if owner != op.actor.user_id:
         raise Forbidden(f"Host {name} belongs to another agent.")
 
 
+_NAMED = select(table).where(table.c.name == bindparam("host"))
+_SEEN = (
+    update(table)
+    .where(table.c.id == bindparam("host"))
+    .values(last_seen=bindparam("now", type_=table.c.last_seen.type))
+)
+
+
 async def report_host(session: Session, op: Op, name: str, report: HostReport) -> bool:
     """The host lives and has this; whether its tunnel address is new. Raises Forbidden for another user's host."""
-    now, row = op.clock.now(), await session.first(select(table).where(table.c.name == name))
+    now, row = op.clock.now(), await session.first(_NAMED, {"host": name})
     told = _told(report)
     if row is None:
         fresh = {"id": new_id(), "name": name, "availability_zone": "nova", "enabled": True, "forced_down": False}
@@ -189,10 +208,11 @@ async def report_host(session: Session, op: Op, name: str, report: HostReport) -
         return True
     if row.agent_user_id != op.actor.user_id:
         raise Forbidden(f"Host {name} belongs to another agent.")
-    values: dict[str, Any] = {"last_seen": now}
     if any(getattr(row, field) != value for field, value in told.items()):
-        values |= told | {"generation": table.c.generation + 1, "updated_at": now}
-    await session.run(update(table).where(table.c.id == row.id).values(values))
+        values = told | {"last_seen": now, "generation": table.c.generation + 1, "updated_at": now}
+        await session.run(update(table).where(table.c.id == row.id).values(values))
+    else:
+        await session.run(_SEEN, {"host": row.id, "now": now})
     return bool(row.tunnel_ip != report.tunnel_ip)
 
 
@@ -227,10 +247,9 @@ async def claim(session: Session, op: Op, consumer: str, wanted: Wanted, random:
     Raises NoValidHost with a trace of who failed what, Stale when others were quicker, Unavailable when a host would do
     that may not have found the time to report since the cloud started.
     """
-    known = await rooms(session, op)
-    held = await session.scalar(select(claims.c.host_id).where(claims.c.consumer == consumer))
+    known, held = await rooms(session, op, consumer)
     if held is not None:
-        return next(_place(room) for room in known if room.id == held)
+        return _place(held)
     fit, trace = choose(known, wanted, random)
     if not fit:
         if _has_just_started(op) and (not known or choose([replace(r, alive=True) for r in known], wanted, random)[0]):
@@ -251,39 +270,61 @@ def _place(room: Room) -> Place:
     return Place(room.id, room.name, room.availability_zone)
 
 
-async def rooms(session: Session, op: Op) -> list[Room]:
-    """Every host as the planner sees it."""
-    settings, c = op.use(PlacementSettings), table.c
-    used = (c.used_vcpus, c.used_memory_mb, c.used_disk_gb)
-    has = (c.vcpus, c.memory_mb, c.disk_gb)
-    rows = await session.all(select(c.id, c.name, c.availability_zone, c.enabled, _alive(op), *used, *has))
-    return [
-        Room(host, name, zone, enabled, alive, *_promised(settings, *capacity), vcpus, memory_mb, disk_gb)
-        for host, name, zone, enabled, alive, vcpus, memory_mb, disk_gb, *capacity in rows
-    ]
+_USED = (table.c.used_vcpus, table.c.used_memory_mb, table.c.used_disk_gb)
+_HAS = (table.c.vcpus, table.c.memory_mb, table.c.disk_gb)
+_ROOMS = select(
+    claims.c.consumer,
+    table.c.id,
+    table.c.name,
+    table.c.availability_zone,
+    table.c.enabled,
+    and_(table.c.forced_down.is_(False), table.c.last_seen >= bindparam("since", type_=table.c.last_seen.type)),
+    *_HAS,
+    *_USED,
+).select_from(table.outerjoin(claims, and_(claims.c.host_id == table.c.id, claims.c.consumer == bindparam("consumer"))))
+
+
+async def rooms(session: Session, op: Op, consumer: str) -> tuple[list[Room], Room | None]:
+    """Every host as the planner sees it, and the one on which the consumer has a claim."""
+    settings, known, held = op.use(PlacementSettings), [], None
+    promises: dict[tuple[int, int, int], tuple[int, int, int]] = {}
+    for claimed, host, name, zone, enabled, alive, *has, vcpus, memory_mb, disk_gb in await session.all(
+        _ROOMS, {"since": _since(op), "consumer": consumer}
+    ):
+        capacity = tuple(has)
+        if capacity not in promises:  # hosts are much alike
+            promises[capacity] = _promised(settings, *capacity)
+        known.append(Room(host, name, zone, enabled, alive, *promises[capacity], vcpus, memory_mb, disk_gb))
+        held = known[-1] if claimed is not None else held
+    return known, held
+
+
+_WANTED = {name: bindparam(f"wanted_{name}", type_=table.c[name].type) for name in ("vcpus", "memory_mb", "disk_gb")}
+_TAKE = (
+    update(table)
+    .where(table.c.id == bindparam("host"), table.c.enabled.is_(True), table.c.forced_down.is_(False))
+    .where(*(table.c[f"used_{n}"] + w <= bindparam(f"room_{n}", type_=table.c[n].type) for n, w in _WANTED.items()))
+    .values(
+        {
+            **{f"used_{name}": table.c[f"used_{name}"] + wanted for name, wanted in _WANTED.items()},
+            "claims": table.c.claims + 1,
+            "generation": table.c.generation + 1,
+        }
+    )
+)
+_CLAIM = insert(claims)
 
 
 async def _take(session: Session, op: Op, room: Room, consumer: str, wanted: Wanted) -> bool:
-    now, use = op.clock.now(), table.c
-    changed = await session.run(
-        update(table)
-        .where(use.id == room.id, use.enabled.is_(True), use.forced_down.is_(False))
-        .where(use.used_vcpus + wanted.vcpus <= room.vcpus)
-        .where(use.used_memory_mb + wanted.memory_mb <= room.memory_mb)
-        .where(use.used_disk_gb + wanted.disk_gb <= room.disk_gb)
-        .values(
-            used_vcpus=use.used_vcpus + wanted.vcpus,
-            used_memory_mb=use.used_memory_mb + wanted.memory_mb,
-            used_disk_gb=use.used_disk_gb + wanted.disk_gb,
-            claims=use.claims + 1,
-            generation=use.generation + 1,
-        )
-    )
+    take = {"vcpus": wanted.vcpus, "memory_mb": wanted.memory_mb, "disk_gb": wanted.disk_gb}
+    params: dict[str, Any] = {"host": room.id}
+    for name, amount in take.items():
+        params |= {f"wanted_{name}": amount, f"room_{name}": getattr(room, name)}
+    changed = await session.run(_TAKE, params)
     if changed:
-        row = {"consumer": consumer, "host_id": room.id, "created_at": now}
+        row = {"consumer": consumer, "host_id": room.id, "created_at": op.clock.now()}
         row |= {"project_id": op.actor.project_id or "", "user_id": op.actor.user_id}
-        row |= {"vcpus": wanted.vcpus, "memory_mb": wanted.memory_mb, "disk_gb": wanted.disk_gb}
-        await session.run(insert(claims), row)
+        await session.run(_CLAIM, row | take)
     return bool(changed)
 
 

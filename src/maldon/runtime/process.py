@@ -142,6 +142,7 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             settings.network,
             settings.placement,
             placement.Listening(clock.now()),
+            placement.Owners(),
             settings.compute,
             settings.quota,
             image.FileStore(home / "images"),

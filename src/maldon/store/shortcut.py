@@ -69,8 +69,9 @@ class Change(_Compiled):
 
     def __init__(self, statement: Insert | Update | Delete, dialect: Dialect, params: Any) -> None:
         first = params[0] if isinstance(params, list) and params else params
-        self._keys = frozenset(first) if isinstance(first, Mapping) and isinstance(statement, Insert) else None
-        if statement._returning or getattr(statement, "select", None) is not None:  # noqa: SLF001 - nothing else tells
+        of_rows = isinstance(statement, Insert) and statement.select is None
+        self._keys = frozenset(first) if of_rows and isinstance(first, Mapping) else None
+        if statement._returning:  # noqa: SLF001 - nothing else tells
             raise TooHard
         super().__init__(statement, dialect, None if self._keys is None else [*self._keys])
 

@@ -46,9 +46,8 @@ async def run_worker(runner: Runner, wakes: Wakes) -> None:
         while True:
             event.clear()
             try:
-                if await runner.once():
-                    continue
-                pause = await runner.next_due_s()
+                await runner.once()
+                pause = 0.0 if event.is_set() else await runner.next_due_s()
             except Exception:
                 log.exception("worker failed, goes on")
                 pause = 1.0

@@ -1,7 +1,9 @@
 """The worker: advances operations under a lease.
 
 `once` takes what is due and drives each operation as far as it goes. A lease is a compare-and-set on the operation's
-fence; every later write of the same worker demands that fence, so a worker that lost its lease commits nothing. Trouble
+fence; every later write of the same worker demands that fence, so a worker that lost its lease commits nothing. Steps
+that touch nothing outside share a transaction, `stride` of them at most; when one of them does not come through, none
+has happened, and they are run one by one so that the journal tells which. Trouble
 that may pass (Stale, an unreachable database) is tried again after a growing pause; a refusal undoes at once; a bug
 undoes after three tries. An undo is tried until it succeeds.
 """
@@ -12,14 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, or_, select, update
 
 from maldon.kernel.clock import SECOND
 from maldon.kernel.errors import CloudError, Stale, Unavailable
 from maldon.kernel.ids import new_id
 from maldon.kernel.op import Actor, Database, Op, Session
 from maldon.work.models import operations
-from maldon.work.sagas import LIVE, NEVER, Fault, Saga, Step, Work, note
+from maldon.work.sagas import LIVE, NEVER, Fault, Saga, Step, Work, note, note_done
 
 log = structlog.get_logger()
 
@@ -27,6 +29,52 @@ Checkpoint = Callable[[str, str, str], None]
 LEASE_S = 30
 TRIES = 3
 AT_ONCE = 50
+STRIDE = 8
+
+# Statements are made once, with their values left open: making one takes longer than answering it.
+_TIME = operations.c.due_at.type
+_NOW, _OWNER = bindparam("now", type_=_TIME), bindparam("owner", type_=operations.c.lease_owner.type)
+_HELD = and_(operations.c.id == bindparam("operation"), operations.c.fence == bindparam("held"))
+_DUE = (
+    select(operations)
+    .where(
+        operations.c.state.in_(LIVE),
+        operations.c.due_at <= _NOW,
+        operations.c.kind.in_(bindparam("kinds", expanding=True)),
+        or_(operations.c.lease_until <= _NOW, operations.c.lease_owner == _OWNER),
+    )
+    .order_by(operations.c.due_at)
+    .limit(AT_ONCE)
+)
+_FREE_AT = case(
+    (
+        and_(operations.c.lease_until > operations.c.due_at, operations.c.lease_owner != _OWNER),
+        operations.c.lease_until,
+    ),
+    else_=operations.c.due_at,
+)
+_NEXT = select(func.min(_FREE_AT)).where(
+    operations.c.state.in_(LIVE), operations.c.due_at < bindparam("then", type_=_TIME)
+)
+_LEASE = (
+    update(operations)
+    .where(_HELD)
+    .values(lease_owner=_OWNER, lease_until=bindparam("until", type_=_TIME), fence=operations.c.fence + 1)
+)
+_RECORD = (
+    update(operations)
+    .where(_HELD)
+    .values(
+        attempts=0,
+        state=bindparam("to"),
+        step=bindparam("at_step"),
+        done=bindparam("results"),
+        fault=bindparam("why"),
+        due_at=bindparam("due", type_=_TIME),
+        lease_until=bindparam("until", type_=_TIME),
+        updated_at=_NOW,
+    )
+)
 
 
 async def release_leases(db: Database) -> None:
@@ -57,6 +105,8 @@ class _Held:
     step: int
     attempts: int
     fence: int
+    due_at: int
+    deadline_at: int
     fault: Fault | None
 
     def work(self) -> Work:
@@ -66,8 +116,10 @@ class _Held:
 class Runner:
     """Advances operations of the given sagas. `op` is the worker's own; steps run as the operation's asker."""
 
-    def __init__(self, op: Op, sagas: Iterable[Saga], checkpoint: Checkpoint = _pass_by) -> None:
-        self._op = op
+    def __init__(
+        self, op: Op, sagas: Iterable[Saga], checkpoint: Checkpoint = _pass_by, *, stride: int = STRIDE
+    ) -> None:
+        self._op, self._stride = op, stride
         self._sagas = {saga.kind: saga for saga in sagas}
         self._checkpoint = checkpoint
         self.owner = new_id()
@@ -75,7 +127,7 @@ class Runner:
     async def once(self) -> int:
         """Advance everything that is due now; how many operations were advanced."""
         due = await self._due()
-        held = [h for row in due if (h := await self._lease(row))]
+        held = await self._lease(due) if due else []
         async with asyncio.TaskGroup() as group:
             for one in held:
                 group.create_task(self._advance(one), name=f"advance {one.kind} {one.subject}")
@@ -83,39 +135,25 @@ class Runner:
 
     async def next_due_s(self) -> float:
         """Seconds until the next known operation is due and nobody else's; at most a minute."""
-        now, due_at, lease_until = self._op.clock.now(), operations.c.due_at, operations.c.lease_until
-        free_at = case((and_(lease_until > due_at, operations.c.lease_owner != self.owner), lease_until), else_=due_at)
+        now = self._op.clock.now()
         async with self._op.db.read() as session:
-            due = await session.scalar(
-                select(func.min(free_at)).where(operations.c.state.in_(LIVE), due_at < now + 60 * SECOND)
-            )
+            due = await session.scalar(_NEXT, {"owner": self.owner, "then": now + 60 * SECOND})
         return 60.0 if due is None else min(60.0, max(0.0, (due - now) / SECOND))
 
     async def _due(self) -> list[Any]:
         now = self._op.clock.now()
         async with self._op.db.read() as session:
-            return await session.all(
-                select(operations)
-                .where(
-                    operations.c.state.in_(LIVE),
-                    operations.c.due_at <= now,
-                    operations.c.kind.in_(tuple(self._sagas)),
-                    or_(operations.c.lease_until <= now, operations.c.lease_owner == self.owner),
-                )
-                .order_by(operations.c.due_at)
-                .limit(AT_ONCE)
-            )
+            return await session.all(_DUE, {"now": now, "kinds": [*self._sagas], "owner": self.owner})
 
-    async def _lease(self, row: Any) -> _Held | None:
+    async def _lease(self, due: Iterable[Any]) -> list[_Held]:
+        """Those of the operations that nobody else has taken."""
         now = self._op.clock.now()
+        mine = {"owner": self.owner, "until": now + LEASE_S * SECOND}
         async with self._op.db.begin() as session:
-            changed = await session.run(
-                update(operations)
-                .where(operations.c.id == row.id, operations.c.fence == row.fence)
-                .values(lease_owner=self.owner, lease_until=now + LEASE_S * SECOND, fence=row.fence + 1)
-            )
-        if not changed:
-            return None
+            taken = [row for row in due if await session.run(_LEASE, mine | {"operation": row.id, "held": row.fence})]
+        return [self._held(row, now) for row in taken]
+
+    def _held(self, row: Any, now: int) -> _Held:
         actor = Actor(user_id=row.user_id or "", project_id=row.project_id)
         held = _Held(
             id=row.id,
@@ -128,6 +166,8 @@ class Runner:
             step=row.step,
             attempts=row.attempts,
             fence=row.fence + 1,
+            due_at=row.due_at,
+            deadline_at=row.deadline_at,
             fault=Fault(**row.fault) if row.fault else None,
         )
         if row.state != "undoing" and row.deadline_at <= now:
@@ -137,12 +177,38 @@ class Runner:
 
     async def _advance(self, held: _Held) -> None:
         saga = self._sagas[held.kind]
+        if held.attempts == 0:
+            await self._do_together(saga, held)
         while held.state == "running" and held.step < len(saga.steps):
             if not await self._do(saga, held):
                 break
         while held.state == "undoing":
             if not await self._undo(saga, held):
                 break
+
+    async def _do_together(self, saga: Saga, held: _Held) -> None:
+        """Run the next steps in one transaction. When one does not come through, nothing has happened."""
+        steps = saga.steps[held.step : held.step + self._stride]
+        steps = steps[: next((n for n, step in enumerate(steps) if step.outside), None)]
+        if held.state != "running" or len(steps) < 2:
+            return
+        for step in steps:
+            self._checkpoint(held.kind, step.name, "before")
+        ended, done, state = held.step + len(steps), held.done, "running"
+        try:
+            async with self._op.db.begin() as session:
+                for step in steps:
+                    result = await step.do(session, replace(held.work(), done=done))
+                    done = {**done, step.name: result or {}}
+                    state = _position(saga, result, last=ended == len(saga.steps))
+                await self._record(session, held, state=state, step=ended, done=done)
+                await note_done(session, held.op, held.id, held.kind, held.subject, [step.name for step in steps])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the step that raises it alone is treated for it
+            log.debug("steps will be run one by one", saga=held.kind, subject=held.subject, why=str(error))
+            return
+        held.step, held.done, held.state = ended, done, state
+        for step in steps:
+            self._checkpoint(held.kind, step.name, "after")
 
     async def _do(self, saga: Saga, held: _Held) -> bool:
         """Run the next step; whether to go on."""
@@ -186,7 +252,7 @@ class Runner:
                 if ended and saga.give_up is not None:
                     await saga.give_up(session, held.work())
                 state = "undone" if ended else "undoing"
-                await self._record(session, held, state=state, step=max(0, held.step - 1), fault=held.fault)
+                await self._record(session, held, state=state, step=max(0, held.step - 1), done=held.done)
                 await note(session, held.op, held.id, held.kind, held.subject, step.name, "undone", _fault(held.fault))
         except Exception as error:
             if not isinstance(error, (Stale, Unavailable)):
@@ -198,23 +264,18 @@ class Runner:
         self._checkpoint(held.kind, step.name, "after-undo")
         return not ended
 
-    async def _record(self, session: Session, held: _Held, **values: Any) -> None:
+    async def _record(self, session: Session, held: _Held, *, state: str, step: int, done: dict[str, Any]) -> None:
         """The operation's new position, under our fence."""
         now = self._op.clock.now()
-        values["fault"] = _fault(values.get("fault"))
-        if values["state"] == "awaiting":
-            values["due_at"] = operations.c.deadline_at
-            values["lease_until"] = 0
-        elif values["state"] in {"done", "undone"}:
-            values["due_at"] = NEVER
-        else:
-            values["lease_until"] = now + LEASE_S * SECOND
-        changed = await session.run(
-            update(operations)
-            .where(operations.c.id == held.id, operations.c.fence == held.fence)
-            .values(attempts=0, updated_at=now, **values)
-        )
-        if not changed:
+        due, until = held.due_at, now + LEASE_S * SECOND
+        if state == "awaiting":
+            due, until = held.deadline_at, 0
+        elif state in {"done", "undone"}:
+            due = NEVER
+        where = {"operation": held.id, "held": held.fence}
+        values = {"to": state, "at_step": step, "results": done, "due": due, "until": until, "now": now}
+        values["why"] = _fault(held.fault) if held.state == "undoing" else None
+        if not await session.run(_RECORD, where | values):
             raise Stale("Another worker has taken the operation over.", internal=held.id)
 
     async def _later(self, held: _Held, error: Exception) -> None:

@@ -7,11 +7,11 @@ whoever learns the outcome (an agent's report) calls `finish` or `fail` in the s
 parked operation whose deadline passes is undone. So every operation ends as `done` or `undone`, whatever dies when.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, false, insert, literal, select, update
 
 from maldon.kernel.clock import SECOND
 from maldon.kernel.ids import new_id
@@ -50,11 +50,16 @@ Undo = Callable[[Session, Work], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `do` may run again until its commit, `undo` too; what `do` returns is in the later steps' `done`."""
+    """One step. `do` may run again until its commit, `undo` too; what `do` returns is in the later steps' `done`.
+
+    Steps that only write to the database may share a transaction with their neighbours; one that touches what is
+    `outside` has its own.
+    """
 
     name: str
     do: Do
     undo: Undo | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,29 @@ class Saga:
     give_up: Undo | None = None
     awaits: bool = False
     deadline_s: int = 600
+
+
+# Statements are made once, with their values left open: making one takes longer than answering it.
+_START, _NOTE = insert(operations), insert(journal)
+_WANTED, _NOW = operations.c.id == bindparam("operation"), bindparam("now", type_=operations.c.updated_at.type)
+_FINISH = (
+    update(operations)
+    .where(_WANTED, operations.c.state == "awaiting")
+    .values(state="done", due_at=NEVER, updated_at=_NOW, fence=operations.c.fence + 1)
+)
+_ABOUT = select(operations.c.kind, operations.c.subject).where(_WANTED)
+_LINE = {
+    "operation_id": operations.c.id,
+    "subject": operations.c.subject,
+    "kind": operations.c.kind,
+    "project_id": bindparam("project", type_=journal.c.project_id.type),
+    "request_id": bindparam("request", type_=journal.c.request_id.type),
+    "step": literal("finish"),
+    "outcome": literal("done"),
+    "at": bindparam("now", type_=journal.c.at.type),
+    "sent": false(),
+}
+_NOTE_FINISH = insert(journal).from_select([*_LINE], select(*_LINE.values()).where(_WANTED))
 
 
 async def start(session: Session, op: Op, saga: Saga, subject: str, params: dict[str, Any]) -> str:
@@ -96,7 +124,7 @@ async def start(session: Session, op: Op, saga: Saga, subject: str, params: dict
         "created_at": now,
         "updated_at": now,
     }
-    await session.run(insert(operations), row)
+    await session.run(_START, row)
     await note(session, op, operation_id, saga.kind, subject, "accepted", "done")
     session.after_commit(lambda: op.wake(TOPIC))
     return operation_id
@@ -104,15 +132,10 @@ async def start(session: Session, op: Op, saga: Saga, subject: str, params: dict
 
 async def finish(session: Session, op: Op, operation_id: str) -> bool:
     """The outcome a parked operation waited for is there; False when it no longer waits."""
-    now = op.clock.now()
-    changed = await session.run(
-        update(operations)
-        .where(operations.c.id == operation_id, operations.c.state == "awaiting")
-        .values(state="done", due_at=NEVER, updated_at=now, fence=operations.c.fence + 1)
-    )
+    changed = await session.run(_FINISH, {"operation": operation_id, "now": op.clock.now()})
     if changed:
-        row = await _row(session, operation_id)
-        await note(session, op, operation_id, row.kind, row.subject, "finish", "done")
+        asker = {"project": op.actor.project_id, "request": op.request_id}
+        await session.run(_NOTE_FINISH, asker | {"operation": operation_id, "now": op.clock.now()})
     return bool(changed)
 
 
@@ -157,25 +180,30 @@ async def note(  # noqa: PLR0913, PLR0917 - a journal line is these words
     document: Any = None,
 ) -> None:
     """Write one journal line."""
-    await session.run(
-        insert(journal),
-        {
-            "operation_id": operation_id,
-            "subject": subject,
-            "project_id": op.actor.project_id,
-            "request_id": op.request_id,
-            "kind": kind,
-            "step": step,
-            "outcome": outcome,
-            "note": document,
-            "at": op.clock.now(),
-            "sent": False,
-        },
-    )
+    await session.run(_NOTE, _line(op, operation_id, kind, subject, step) | {"outcome": outcome, "note": document})
+
+
+async def note_done(session: Session, op: Op, operation_id: str, kind: str, subject: str, steps: Iterable[str]) -> None:
+    """A journal line for each of these steps."""
+    done = {"outcome": "done", "note": None}
+    await session.run(_NOTE, [_line(op, operation_id, kind, subject, step) | done for step in steps])
+
+
+def _line(op: Op, operation_id: str, kind: str, subject: str, step: str) -> dict[str, Any]:
+    return {
+        "operation_id": operation_id,
+        "subject": subject,
+        "project_id": op.actor.project_id,
+        "request_id": op.request_id,
+        "kind": kind,
+        "step": step,
+        "at": op.clock.now(),
+        "sent": False,
+    }
 
 
 async def _row(session: Session, operation_id: str) -> Any:
-    return await session.first(select(operations.c.kind, operations.c.subject).where(operations.c.id == operation_id))
+    return await session.first(_ABOUT, {"operation": operation_id})
 
 
 def _document(fault: Fault) -> dict[str, str]:

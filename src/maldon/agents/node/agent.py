@@ -28,6 +28,7 @@ from maldon.ports.switch import Kind, Switch, Wiring, digest
 
 log = structlog.get_logger("agent")
 RETRY_S = 1.0
+WIRING_S = 0.5  # how long a guest waits for news of its wires before it asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class NodeAgent:
         self._slots = asyncio.Semaphore(settings.parallel)
         self._wiring = asyncio.Lock()
         self._look = asyncio.Event()
+        self._wired = asyncio.Event()
         self.reported = asyncio.Event()
 
     async def run(self) -> None:
@@ -145,6 +147,7 @@ class NodeAgent:
                 log.warning("wiring refused", host=self.host, item=item.id, why=str(error))
         seen = await self._switch.observe() if missing or stray else {k: digest(i) for k, i in items_of(wiring).items()}
         self._known.up = frozenset(key for key, item in items_of(wiring).items() if seen.get(key) == digest(item))
+        self._wired.set()
         await self._metadata.serve(wiring, self._known.guests)
         await self._tell_wires(wiring)
         if refused is not None:
@@ -165,12 +168,14 @@ class NodeAgent:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.wire_s
         while not wanted <= self._known.up:
-            await self._fetch_wiring(0)
-            if wanted <= self._known.up:
-                return
-            if loop.time() > deadline:
+            self._wired.clear()
+            try:
+                async with asyncio.timeout(WIRING_S):
+                    await self._wired.wait()  # the poll for the wiring is answered together with that for guests
+            except TimeoutError:
+                await self._fetch_wiring(0)
+            if not wanted <= self._known.up and loop.time() > deadline:
                 raise OSError(f"the network ports {sorted(p for _, p in wanted)} did not come up on {self.host}")
-            await asyncio.sleep(0.2)
 
     # ------------------------------------------------------------------ guests
 

@@ -87,9 +87,11 @@ async def wiring(request: Request, op: Op) -> Reply:
     host, known = _host(request), request.header("If-None-Match").strip('W/"')
     clock, settings, wakes = asyncio.get_running_loop().time, op.use(ComputeSettings), op.use(Wakes)
     deadline = clock() + _wait(request)
-    with wakes.listening(network.WIRING_TOPIC, network.wiring_topic(host)) as soon:
+    topic, heard = network.wiring_topic(host), wakes.heard
+    with wakes.listening(network.WIRING_TOPIC, topic) as soon:
         while True:
             soon.clear()
+            mine = heard.of(topic)
             body, etag = await op.use(WiringBoard).of(op, host)
             if etag != known:
                 return Reply(200, body, (("ETag", f'"{etag}"'),))
@@ -97,8 +99,8 @@ async def wiring(request: Request, op: Op) -> Reply:
             await sleep_until(soon, max(0.0, look_again - clock()))
             if clock() >= deadline:
                 return empty(304, (("ETag", f'"{etag}"'),))
-            if soon.is_set():
-                await asyncio.sleep(settings.wiring_pause_s)  # more changes come right behind
+            if soon.is_set() and heard.of(topic) == mine:  # many hosts look; a guest waits for what is this host's
+                await asyncio.sleep(settings.wiring_pause_s)
 
 
 async def observed_wires(request: Request, op: Op) -> Reply:

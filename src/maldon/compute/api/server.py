@@ -42,7 +42,7 @@ def is_operator(op: Op) -> bool:
 async def beside(session: Session, op: Op, rows: Sequence[Any]) -> Callable[[Any], Beside]:
     """Tells what belongs to each of these servers and is no column of it: three statements however many they are."""
     ids = [row.id for row in rows]
-    places = await places_of(session, ids)
+    places = await places_of(session, [row.id for row in rows if row.host])
     tags = await tags_of(session, ids) if op.version >= (2, 26) else {}
     hosts = await _host_states(session, op, rows)
 
@@ -66,7 +66,8 @@ async def _host_states(session: Session, op: Op, rows: Sequence[Any]) -> dict[st
     """UP, DOWN or MAINTENANCE by host, for those who may see it."""
     if op.version < (2, 16) or not op.can("os_compute_api:servers:show:host_status", {}):
         return {}
-    known = await placement.host_states(session, op, {row.host for row in rows if row.host})
+    there = {row.host for row in rows if row.host}
+    known = await placement.host_states(session, op, there) if there else {}
     return {name: ("UP" if on else "MAINTENANCE") if alive else "DOWN" for name, (on, alive) in known.items()}
 
 

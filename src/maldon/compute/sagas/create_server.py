@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from maldon.compute.models.server import servers
 from maldon.compute.plan.states import State, Task
@@ -24,6 +24,8 @@ from maldon.ports.agent import MetadataSpec
 from maldon.ports.hypervisor import GuestSpec, ImageRef
 from maldon.ports.hypervisor import Nic as Card
 from maldon.work.sagas import Saga, Step, Work
+
+_SERVER = select(servers).where(servers.c.id == bindparam("server"))
 
 
 async def claim_host(session: Session, work: Work) -> dict[str, Any]:
@@ -81,7 +83,7 @@ async def publish_intent(session: Session, work: Work) -> dict[str, Any]:
     where = {"host": host["name"], "host_id": host["id"], "availability_zone": host["zone"]}
     if not await next_task(session, work.op, work.subject, [Task.SCHEDULING], Task.SPAWNING, **where):
         raise Conflict("The server is being deleted.")
-    server = await session.first(select(servers).where(servers.c.id == work.subject))
+    server = await session.first(_SERVER, {"server": work.subject})
     nics = msgspec.convert(work.done["ports"]["nics"], list[Nic])
     await publish_guest(
         session, work.op, server.id, host["name"], spec_for(server, nics), details_for(server, nics), work.operation_id

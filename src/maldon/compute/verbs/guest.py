@@ -6,7 +6,7 @@ Every change takes the host's next revision, in the transaction of the change. T
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from maldon.compute.models.server import guest_jobs, guests, host_revisions
 from maldon.kernel.errors import Duplicate, Stale
@@ -20,12 +20,25 @@ def host_topic(host: str) -> str:
     return f"host:{host}"
 
 
+# Statements are made once, with their values left open: making one takes longer than answering it.
+_RAISE = (
+    update(host_revisions)
+    .where(host_revisions.c.host == bindparam("where"))
+    .values(revision=host_revisions.c.revision + 1)
+)
+_RAISED = select(host_revisions.c.revision).where(host_revisions.c.host == bindparam("on_host")).scalar_subquery()
+_PUBLISH = insert(guests).values(revision=_RAISED)
+_GUEST = select(guests).where(guests.c.id == bindparam("guest"))
+_NEWS = (
+    select(guests)
+    .where(guests.c.host == bindparam("host"), guests.c.revision > bindparam("since", type_=guests.c.revision.type))
+    .order_by(guests.c.revision)
+)
+
+
 async def _next_revision(session: Session, op: Op, host: str) -> Any:
     """Raise the host's revision; an expression that reads it."""
-    changed = await session.run(
-        update(host_revisions).where(host_revisions.c.host == host).values(revision=host_revisions.c.revision + 1)
-    )
-    if not changed:
+    if not await session.run(_RAISE, {"where": host}):
         try:
             await session.run(insert(host_revisions), {"host": host, "revision": 1})
         except Duplicate as error:
@@ -38,7 +51,7 @@ async def publish_guest(  # noqa: PLR0913, PLR0917 - a guest is these things
     session: Session, op: Op, guest_id: str, host: str, spec: GuestSpec, details: MetadataSpec, operation_id: str
 ) -> None:
     """Want a guest on a host; the operation ends when the host reports it."""
-    revision = await _next_revision(session, op, host)
+    await _next_revision(session, op, host)
     row = {
         "id": guest_id,
         "host": host,
@@ -52,12 +65,12 @@ async def publish_guest(  # noqa: PLR0913, PLR0917 - a guest is these things
         "operation_id": operation_id,
         "asked": False,
     }
-    await session.run(insert(guests).values(revision=revision, **row))
+    await session.run(_PUBLISH, row | {"on_host": host})
 
 
 async def get_guest(session: Session, guest_id: str) -> Any:
     """The guest's row, or None."""
-    return await session.first(select(guests).where(guests.c.id == guest_id))
+    return await session.first(_GUEST, {"guest": guest_id})
 
 
 def spec_of(guest: Any) -> GuestSpec | None:
@@ -93,9 +106,7 @@ async def forget_guest(session: Session, guest_id: str) -> None:
 
 async def desired_guests(session: Session, host: str, since: int) -> DesiredGuests:
     """What changed for a host after a revision; everything, after 0."""
-    rows = await session.all(
-        select(guests).where(guests.c.host == host, guests.c.revision > since).order_by(guests.c.revision)
-    )
+    rows = await session.all(_NEWS, {"host": host, "since": since})
     jobs: dict[str, list[Job]] = {}
     if asked := [row.id for row in rows if row.asked]:
         statement = select(guest_jobs).where(guest_jobs.c.guest_id.in_(asked), guest_jobs.c.answered.is_(False))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from maldon.compute.models.server import guests, servers
 from maldon.compute.plan.observed import Verdict, judge
@@ -24,16 +24,30 @@ from maldon.work.sagas import Fault, fail, finish
 log = structlog.get_logger("compute")
 _DONE = (Task.SPAWNING, Task.STARTING, Task.STOPPING, Task.REBOOTING, Task.REBOOTING_HARD)
 
+# Statements are made once, with their values left open: making one takes longer than answering it.
+_REPORTED = (
+    select(guests, servers.c.state, servers.c.task, servers.c.power, servers.c.launched_at)
+    .join(servers, servers.c.id == guests.c.id)
+    .where(guests.c.host == bindparam("host"), guests.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(guests.c.id)
+)
+_SEEN = (
+    update(guests)
+    .where(guests.c.id == bindparam("guest"), guests.c.revision == bindparam("at_revision"))
+    .values(
+        seen_revision=bindparam("told_revision"),
+        seen_power=bindparam("power"),
+        seen_error=bindparam("error"),
+        operation_id=bindparam("operation"),
+        seen_at=bindparam("now", type_=guests.c.seen_at.type),
+    )
+)
+
 
 async def record_observed(session: Session, op: Op, host: str, reports: Sequence[ObservedGuest]) -> None:
     """Write down what the host saw of its guests and move their servers."""
     by_id = {report.id: report for report in reports}
-    rows = await session.all(
-        select(guests, servers.c.state, servers.c.task, servers.c.power, servers.c.launched_at)
-        .join(servers, servers.c.id == guests.c.id)
-        .where(guests.c.host == host, guests.c.id.in_([*by_id]))
-        .order_by(guests.c.id)
-    )
+    rows = await session.all(_REPORTED, {"host": host, "ids": [*by_id]})
     for row in rows:
         await _record(session, op, row, by_id[row.id])
 
@@ -46,15 +60,10 @@ async def _record(session: Session, op: Op, row: Any, report: ObservedGuest) -> 
     ended = row.operation_id is not None and verdict.meaning in {"failed", "arrived", "left"}
     seen = (report.revision, report.power, report.error)
     if ended or seen != (row.seen_revision, row.seen_power, row.seen_error):
-        values: dict[str, Any] = dict(zip(("seen_revision", "seen_power", "seen_error"), seen, strict=True))
-        if ended:
-            values["operation_id"] = None
-        changed = await session.run(
-            update(guests)
-            .where(guests.c.id == row.id, guests.c.revision == row.revision)
-            .values(**values, seen_at=op.clock.now())
-        )
-        if not changed:  # something else is wanted by now; the agent will report on that
+        values: dict[str, Any] = dict(zip(("told_revision", "power", "error"), seen, strict=True))
+        values |= {"guest": row.id, "at_revision": row.revision, "now": op.clock.now()}
+        values["operation"] = None if ended else row.operation_id
+        if not await session.run(_SEEN, values):  # something else is wanted by now; the agent will report on that
             return
     await _follow(session, op, row, report, verdict)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, func, insert, select, type_coerce, update
+from sqlalchemy import ColumnElement, Select, Text, Update, bindparam, func, insert, select, type_coerce, update
 
 from maldon.compute.models.server import server_tags, servers
 from maldon.compute.plan.states import State, Task, sources
@@ -105,24 +105,38 @@ async def begin_task(session: Session, op: Op, server: Any, task: Task, states: 
 
 async def next_task(session: Session, op: Op, server_id: str, before: Iterable[Task], task: Task, **more: Any) -> bool:
     """The same operation goes on with its next task; False when another took the server over."""
-    changed = await session.run(
-        update(servers)
-        .where(servers.c.id == server_id, servers.c.task.in_([*before, task]))
-        .values(task=task, updated_at=op.clock.now(), **more)
-    )
-    return bool(changed)
+    params = {"server": server_id, "tasks": [*before, task], "then": task, "now": op.clock.now()}
+    return bool(await session.run(_next_task(tuple(sorted(more))), params | {f"new_{k}": v for k, v in more.items()}))
+
+
+_MINE = (servers.c.id == bindparam("server"), servers.c.task.in_(bindparam("tasks", expanding=True)))
+_NOW = bindparam("now", type_=servers.c.updated_at.type)
+
+
+def _new(names: Iterable[str]) -> dict[str, Any]:
+    return {name: bindparam(f"new_{name}", type_=servers.c[name].type) for name in names}
+
+
+@cache
+def _next_task(more: tuple[str, ...]) -> Update:
+    return update(servers).where(*_MINE).values(task=bindparam("then"), updated_at=_NOW, **_new(more))
+
+
+@cache
+def _end_task(more: tuple[str, ...], to: State | None) -> Update:
+    statement = update(servers).where(*_MINE).values(task=None, updated_at=_NOW, **_new(more))
+    if to is None:
+        return statement
+    return statement.where(servers.c.state.in_([*sources(to), to])).values(state=to)
 
 
 async def end_task(
     session: Session, op: Op, server_id: str, tasks: Iterable[Task], to: State | None, **more: Any
 ) -> bool:
     """The operation is over: no task, and the state `to` if that is a legal move; False when another took over."""
-    statement = update(servers).where(servers.c.id == server_id, servers.c.task.in_([*tasks]))
-    values: dict[str, Any] = {"task": None, "updated_at": op.clock.now(), **more}
-    if to is not None:
-        statement = statement.where(servers.c.state.in_([*sources(to), to]))
-        values["state"] = to
-    return bool(await session.run(statement.values(values)))
+    params = {"server": server_id, "tasks": [*tasks], "now": op.clock.now()}
+    params |= {f"new_{name}": value for name, value in more.items()}
+    return bool(await session.run(_end_task(tuple(sorted(more)), to), params))
 
 
 async def drift(session: Session, op: Op, server_id: str, to: State, **more: Any) -> bool:
@@ -142,14 +156,17 @@ def fault_document(fault: Fault | None, at: int) -> dict[str, Any] | None:
     return {"status": 500, "at": at, "code": fault.code, "message": fault.message[:255], "details": fault.details}
 
 
+_MAKE = insert(servers)
+_USAGE = select(
+    func.count(), func.coalesce(func.sum(servers.c.vcpus), 0), func.coalesce(func.sum(servers.c.memory_mb), 0)
+).where(servers.c.project_id == bindparam("project"), LIVE_ROW)
+_USAGE_OF_USER = _USAGE.where(servers.c.user_id == bindparam("user"))
+
+
 async def usage(session: Session, project_id: str, user_id: str | None = None) -> Usage:
     """What the live servers of a project (or of one user in it) use, counted."""
-    statement = select(
-        func.count(), func.coalesce(func.sum(servers.c.vcpus), 0), func.coalesce(func.sum(servers.c.memory_mb), 0)
-    ).where(servers.c.project_id == project_id, LIVE_ROW)
-    if user_id is not None:
-        statement = statement.where(servers.c.user_id == user_id)
-    row = await session.first(statement)
+    statement = _USAGE if user_id is None else _USAGE_OF_USER
+    row = await session.first(statement, {"project": project_id, "user": user_id})
     return Usage(*map(int, row))
 
 
@@ -199,7 +216,7 @@ async def tags_of(session: Session, ids: Iterable[str]) -> dict[str, list[str]]:
 
 async def write_servers(session: Session, rows: list[dict[str, Any]], tags: Iterable[str]) -> None:
     """New servers with the same tags each."""
-    await session.run(insert(servers), rows)
+    await session.run(_MAKE, rows)
     pairs = [{"server_id": row["id"], "tag": tag} for row in rows for tag in tags]
     if pairs:
         await session.run(insert(server_tags), pairs)

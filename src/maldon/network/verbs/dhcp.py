@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, not_, select
+from sqlalchemy import bindparam, delete, insert, not_, select
 
 from maldon.kernel.errors import Conflict, Duplicate, Stale
 from maldon.kernel.op import Op, Session
@@ -20,6 +20,12 @@ from maldon.network.verbs.record import Record, born
 from maldon.network.verbs.wake import wake_peers
 
 DHCP_OWNER = "network:dhcp"
+_MAKE = insert(ports)
+_SERVED = (
+    select(ports.c.id, ports.c.mac_address, fixed_ips.c.subnet_id)
+    .outerjoin(fixed_ips, fixed_ips.c.port_id == ports.c.id)
+    .where(ports.c.id == bindparam("port"))
+)
 _SPACE = uuid.UUID("6f1d3b5e-8a1c-4a53-9d1b-2f9f4f0f6a11")
 
 
@@ -31,14 +37,12 @@ async def ensure_dhcp(session: Session, op: Op, network: Any, host: str, there: 
     """The network's DHCP port on this host, with an address in every subnet that wants DHCP, and in no other."""
     served = [s for s in there if s.enable_dhcp and (s.ip_version == 4 or s.ipv6_address_mode)]
     port_id = dhcp_port_id(network.id, host)
-    row = await session.first(select(ports.c.id, ports.c.mac_address).where(ports.c.id == port_id))
+    known = await session.all(_SERVED, {"port": port_id})
+    has = [one.subnet_id for one in known if one.subnet_id is not None]
+    row = known[0] if known else None
     if row is None:
         row = await _new(session, op, network, host, port_id)
-        has: list[str] = []
         wake_peers(session, op, network.id)
-    else:
-        known = await session.all(select(fixed_ips.c.subnet_id).where(fixed_ips.c.port_id == port_id))
-        has = [one.subnet_id for one in known]
     gone = set(has) - {s.id for s in served}
     if gone:
         await session.run(delete(fixed_ips).where(fixed_ips.c.port_id == port_id, fixed_ips.c.subnet_id.in_(gone)))
@@ -78,7 +82,7 @@ async def _new(session: Session, op: Op, network: Any, host: str, port_id: str) 
         }
     )
     try:
-        await session.run(insert(ports), row)
+        await session.run(_MAKE, row)
     except Duplicate as error:
         raise Stale("The DHCP port is being made; please try again.") from error
     return row

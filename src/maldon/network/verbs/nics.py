@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from maldon.kernel.errors import BadRequest, Conflict, Forbidden, NotFound
 from maldon.kernel.op import Op, Session
@@ -19,11 +19,14 @@ from maldon.network.models.network import networks
 from maldon.network.models.port import fixed_ips, ports
 from maldon.network.models.subnet import subnets
 from maldon.network.schemas.body import address
+from maldon.network.verbs.address import subnets_of
 from maldon.network.verbs.port import create_port, drop_port, fixed_of, groups_of, update_port
 from maldon.network.verbs.quota import check_quota
 from maldon.network.views.network import NETWORKS
 from maldon.network.views.port import PORTS
 
+_NETWORK = select(networks).where(networks.c.id == bindparam("network"))
+_PORT = select(ports).where(ports.c.id == bindparam("port"))
 _SPACE = uuid.UUID("c0d0a3f2-8f5e-4b0c-9f31-5a51f2a7d1b4")
 
 
@@ -90,7 +93,7 @@ async def _checked(session: Session, op: Op, nic: NicWanted) -> NicPlan:
         raise BadRequest("A network needs its id or a port.")
     network = await find(session, op, NETWORKS, nic.network_id)
     _check_may_live(op, network)
-    there = await session.all(select(subnets.c.id, subnets.c.cidr).where(subnets.c.network_id == network.id))
+    there = await subnets_of(session, network.id)
     if not there:
         raise BadRequest(f"Network {network.id} requires a subnet in order to boot instances on.")
     fixed = address(nic.fixed_ip) if nic.fixed_ip else None
@@ -160,11 +163,11 @@ async def attach_port(  # noqa: PLR0913 - a port of a server, by its key, at its
     position: int = 1000,
 ) -> PortMade:
     """One port for the server; the same key finds the same port. Raises NotFound, Conflict."""
-    network = await session.first(select(networks).where(networks.c.id == plan.network_id))
+    network = await session.first(_NETWORK, {"network": plan.network_id})
     if network is None:
         raise NotFound(f"Network {plan.network_id} could not be found.", kind="NetworkNotFound")
     port_id = plan.port_id or str(uuid.uuid5(_SPACE, f"{home.server_id}/{key}"))
-    row = await session.first(select(ports).where(ports.c.id == port_id))
+    row = await session.first(_PORT, {"port": port_id})
     given = {
         "device_id": home.server_id,
         "device_owner": f"compute:{home.zone}",

@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from maldon.kernel.op import Op, Session
 from maldon.network.models.port import ports
 from maldon.network.models.router import floating_ips, routers
 from maldon.network.verbs.dhcp import dhcp_port_id
 from maldon.ports.agent import ObservedWire
+
+_STATUS = (
+    update(ports)
+    .where(
+        ports.c.id.in_(bindparam("ids", expanding=True)),
+        ports.c.host == bindparam("where"),
+        ports.c.status != bindparam("seen"),
+    )
+    .values(status=bindparam("seen"), updated_at=bindparam("now", type_=ports.c.updated_at.type))
+)
 
 
 async def record_wires(session: Session, op: Op, host_name: str, wires: Sequence[ObservedWire]) -> None:
@@ -20,8 +30,8 @@ async def record_wires(session: Session, op: Op, host_name: str, wires: Sequence
         port_ids += [dhcp_port_id(w.id, host_name) for w in there if w.kind == "network"]
         router_ids = [w.id for w in there if w.kind == "router"]
         if port_ids:
-            mine = (ports.c.id.in_(port_ids), ports.c.host == host_name, ports.c.status != status)
-            await session.run(update(ports).where(*mine).values(status=status, updated_at=op.clock.now()))
+            told = {"ids": port_ids, "where": host_name, "seen": status, "now": op.clock.now()}
+            await session.run(_STATUS, told)
         if router_ids:
             await _record_routers(session, op, host_name, router_ids, status)
 

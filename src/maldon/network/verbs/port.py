@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from maldon.kernel.errors import BadRequest, Conflict, Duplicate, InUse, Stale
 from maldon.kernel.op import Op, Session
@@ -20,6 +20,8 @@ from maldon.network.verbs.security_group import check_groups, default_group
 from maldon.network.verbs.wake import wake_hosts, wake_members
 
 _MAKE, _JOIN = insert(ports), insert(port_groups)
+_FIXED = select(fixed_ips).where(fixed_ips.c.port_id == bindparam("port")).order_by(fixed_ips.c.position)
+_GROUPS = select(port_groups.c.group_id).where(port_groups.c.port_id == bindparam("port"))
 _PLAIN = ("name", "admin_state_up", "port_security_enabled", "position", "hostname")
 SERVICE_OWNERS = ("network:router_interface", "network:router_gateway", "network:floatingip")
 
@@ -150,12 +152,12 @@ async def _bound(session: Session, op: Op, row: Any, network: Any, there: Sequen
 
 async def fixed_of(session: Session, port_id: str) -> list[Place]:
     """The port's addresses in order."""
-    rows = await session.all(select(fixed_ips).where(fixed_ips.c.port_id == port_id).order_by(fixed_ips.c.position))
+    rows = await session.all(_FIXED, {"port": port_id})
     return [Place(row.subnet_id, row.ip_address) for row in rows]
 
 
 async def groups_of(session: Session, port_id: str) -> list[str]:
-    return [row.group_id for row in await session.all(select(port_groups).where(port_groups.c.port_id == port_id))]
+    return [row.group_id for row in await session.all(_GROUPS, {"port": port_id})]
 
 
 async def update_port(session: Session, op: Op, row: Any, given: Mapping[str, Any], network: Any) -> Made:

@@ -23,6 +23,8 @@ _ANY: dict[str, Any] = {
     "remote_ip_prefix": None,
     "remote_group_id": None,
 }
+_THERE = select(groups.c.id).where(groups.c.id.in_(bindparam("wanted", expanding=True)))
+_THERE_OF_PROJECT = _THERE.where(groups.c.project_id == bindparam("project"))
 _DEFAULT = select(groups.c.id).where(groups.c.default_of == bindparam("project"))
 
 
@@ -103,10 +105,8 @@ async def check_groups(session: Session, op: Op, ids: Iterable[str], project_id:
     wanted = set(ids)
     if not wanted:
         return
-    statement = select(groups.c.id).where(groups.c.id.in_(wanted))
-    if not op.actor.is_admin:
-        statement = statement.where(groups.c.project_id == project_id)
-    found = {row.id for row in await session.all(statement)}
+    statement = _THERE if op.actor.is_admin else _THERE_OF_PROJECT
+    found = {row.id for row in await session.all(statement, {"wanted": [*wanted], "project": project_id})}
     for missing in sorted(wanted - found):
         raise NotFound(f"Security group {missing} does not exist.", kind="SecurityGroupNotFound")
 
@@ -118,7 +118,9 @@ async def groups_for(session: Session, op: Op, names_or_ids: Sequence[str]) -> l
     """
     project_id = op.actor.project_id or ""
     default = await default_group(session, op, project_id)
-    wanted = list(dict.fromkeys(names_or_ids)) or [default]
+    if not names_or_ids:
+        return [default]
+    wanted = list(dict.fromkeys(names_or_ids))
     rows = await session.all(
         select(groups.c.id, groups.c.name).where(
             groups.c.project_id == project_id, or_(groups.c.id.in_(wanted), groups.c.name.in_(wanted))

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from msgspec import Struct
+
 _MANY = {"is": "are", "has": "have", "does": "do"}
 
 
@@ -26,8 +28,7 @@ class Wanted:
     avoid: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """A host as the planner sees it: what it may promise in all, and what it has promised."""
 
     id: str
