@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
 
 from maldon.objectstore.device.device import Device
+from maldon.objectstore.device.merge import Entry
 from maldon.objectstore.device.opening import format_device
 from maldon.objectstore.device.settings import DeviceSettings
 from maldon.objectstore.path import Path, PathHash
@@ -41,3 +42,17 @@ async def bytes_of(device: Device, name: str, start: int = 0, stop: int | None =
 def files(root: FilePath, folder: str) -> list[FilePath]:
     """What lies in one of its folders."""
     return sorted(found for found in (root / folder).rglob("*") if found.is_file())
+
+
+def rows_of(device: Device) -> set[tuple[object, ...]]:
+    """What the index says, segments by their names; not what is owed."""
+    with contextlib.closing(device.index.open_reader()) as db:
+        named = dict(db.execute("SELECT number, name FROM segments").fetchall())
+        rows = [Entry._make(row) for row in db.execute("SELECT * FROM objects").fetchall()]
+    return {tuple(row._replace(segment=named[row.segment], owed=None)) for row in rows}
+
+
+def lose_index(root: FilePath) -> None:
+    """As a broken disk block would, or an operator."""
+    for found in root.glob("index.db*"):
+        found.unlink()

@@ -131,6 +131,16 @@ async def test_a_version_comes_with_the_metadata_of_a_later_post(device):
         await device.put(0, path("o"), Put(1000, {"x-object-meta-a": "between"}, posted_at=1200), b"data")
 
 
+async def test_a_put_that_a_later_post_overtook_gets_its_metadata(device):
+    await device.put(0, path("o"), Put(1000, {"x-object-meta-a": "1", "content-type": "a/a"}), b"old")
+    await device.post(0, path("o"), 3000, {"x-object-meta-p": "posted"})
+    late = Put(2000, {"x-object-meta-a": "2", "x-object-sysmeta-s": "2", "content-type": "b/b"})
+    await device.put(0, path("o"), late, b"new")
+    headers = {"x-object-meta-p": "posted", "x-object-sysmeta-s": "2", "content-type": "b/b"}
+    assert await device.head(0, path("o")) == Record(2000, 3, hashlib.md5(b"new").hexdigest(), headers, 3000)
+    assert await bytes_of(device, "o") == b"new"
+
+
 @pytest.mark.parametrize("size", [10, LARGE])
 @pytest.mark.parametrize(
     ("change", "error"),

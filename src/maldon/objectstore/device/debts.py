@@ -39,6 +39,7 @@ class YoungDebts:
         return len(self._debts)
 
     def add(self, path: Path, entry: Entry, teach: Sequence[Teaching]) -> None:
+        self._debts.pop((path, entry.posted), None)  # its place is among the last now
         self._debts[path, entry.posted] = Young(entry, teach, time.monotonic())
 
     def settle(self, path: Path, version: int, told: Sequence[Teaching]) -> bool:
@@ -53,9 +54,8 @@ class YoungDebts:
 
     def told(self, end: int) -> int:
         """Up to which offset of the segment nobody is owed anything."""
-        for debt in self._debts.values():
-            return debt.entry.at
-        return end
+        first = next(iter(self._debts.values()), None)
+        return end if first is None else first.entry.at
 
     def take_old(self, grace_s: float) -> list[tuple[tuple[Path, int], Young]]:
         """Those that have waited for so long; they are ours no longer."""

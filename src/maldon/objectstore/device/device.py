@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
 from typing import NamedTuple
@@ -25,6 +26,7 @@ import msgspec
 
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.device import opening, quarantine
+from maldon.objectstore.device.changes import Changes
 from maldon.objectstore.device.commit import GroupCommit, Write
 from maldon.objectstore.device.debts import decode_owed, encode_owed
 from maldon.objectstore.device.index import Index, set_owed
@@ -71,6 +73,7 @@ class Device:
     """A disk. `open` it in the loop that uses it; the verbs raise NoSpace when the disk cannot take or give."""
 
     index: Index
+    changes: Changes
     commits: GroupCommit
 
     def __init__(self, root: FilePath, settings: DeviceSettings, hash_path: PathHash) -> None:
@@ -79,8 +82,8 @@ class Device:
     async def open(self) -> None:
         """Take in what a crash left, and be ready. Raises NoSpace for a directory that is no disk of ours."""
         self._opened = await asyncio.to_thread(opening.open_device, self.root)
-        self.index, folder = self._opened.index, self.root / opening.SEGMENTS
-        self.commits = GroupCommit(folder, self.index, self._opened.changes, self.settings.segment_bytes)
+        self.index, self.changes, folder = self._opened.index, self._opened.changes, self.root / opening.SEGMENTS
+        self.commits = GroupCommit(folder, self.index, self.changes, self.settings.segment_bytes)
         self._segments = Segments(folder, self.index)
         self._space = Space(self.root, self.settings.reserve_percent)
 
@@ -100,6 +103,8 @@ class Device:
         held = self.index.find(policy, target.hash)
         _refuse_old(held, put)
         self._space.take(put.size or 0)
+        if any(row.posted > put.timestamp for row in held):
+            put = await self._keep_post(target, put)
         if isinstance(body, bytes):
             pieces, more = [body], None
             large = len(body) > self.settings.small_bytes
@@ -115,6 +120,14 @@ class Device:
             await self._write(Kind.SMALL, target, record, whole)
         await self._drop_files(held)
         return record
+
+    async def _keep_post(self, target: Target, put: Put) -> Put:
+        """A PUT that comes after a later POST: its bytes, with the metadata of that."""
+        before = await self._load(target)
+        if before is None or before.record.deleted or before.record.posted_at <= (put.posted_at or put.timestamp):
+            return put
+        posted = {n: v for n, v in before.record.headers.items() if not _stays(n)}
+        return replace(put, headers=_posted(put.headers, posted), posted_at=before.record.posted_at)
 
     async def _beginning(self, body: AsyncIterator[bytes]) -> tuple[list[bytes], AsyncIterator[bytes] | None]:
         """The pieces of a body; for a large one the first of them, and where the rest comes from."""
@@ -166,6 +179,9 @@ class Device:
             loaded = before if row == before.entry else await self._load(target, fragment=row.fragment, body=True)
             if loaded is not None and not loaded.record.deleted:
                 await self._repost(target, loaded, timestamp, headers)
+        now = newest(self.index.find(policy, target.hash))
+        if now is not None and now.posted < timestamp and not now.flags & DELETED:
+            await self.post(policy, path, timestamp, headers, teach)  # bytes that were written meanwhile
         return before.record
 
     async def _repost(self, target: Target, loaded: Loaded, timestamp: int, headers: Mapping[str, str]) -> None:
@@ -256,28 +272,34 @@ class Device:
         loaded = await self._load(target, fragment=fragment, body=True)
         if loaded is None:
             return None
-        record = loaded.record
         if not loaded.meta.file:
             body = loaded.body if not start and stop is None else loaded.body[start:stop]
-            return Reading(record, bytes(body))
+            return Reading(loaded.record, bytes(body))
+        return await self._read_large(loaded, start, stop) or await self.read(policy, path, start, stop, fragment)
+
+    async def _read_large(self, loaded: Loaded, start: int, stop: int | None) -> Reading | None:
+        """None when somebody replaced the version between our look and our open; or its file is lost."""
+        record = loaded.record
         try:
             file = await asyncio.to_thread(os.open, self.large_path(loaded.meta.file), os.O_RDONLY)
         except FileNotFoundError:
-            return await self._read_again(target, loaded.entry, start, stop, fragment)
-        stop = record.size if stop is None else min(stop, record.size)
-
-        async def damaged() -> None:
             await self.set_aside(loaded.entry)
+            return None
+        stop = record.size if stop is None else min(stop, record.size)
+        return Reading(record, LargeBody(file, record.size, start, stop, partial(self.set_aside, loaded.entry)))
 
-        return Reading(record, LargeBody(file, record.size, start, stop, damaged))
-
-    async def _read_again(
-        self, target: Target, gone: Entry, start: int, stop: int | None, fragment: int | None
-    ) -> Reading | None:
-        """Somebody replaced the version between our look and our open; or its file is lost."""
-        if gone in self.index.find(target.policy, target.hash):
-            await self.set_aside(gone)
-        return await self.read(target.policy, target.path, start, stop, fragment)
+    async def fetch(self, policy: int, hashed: bytes, fragment: int, timestamp: int) -> tuple[Path, Reading] | None:
+        """A certain version, durable or not, as a replicator takes it elsewhere; None when it is not here any more."""
+        for row in self.index.find(policy, hashed):
+            if (row.fragment, row.timestamp) == (fragment, timestamp) and not row.flags & FORGOTTEN:
+                loaded = await self._sound(row, body=True)
+                if loaded is None:
+                    return None
+                if not loaded.meta.file:
+                    return loaded.meta.path, Reading(loaded.record, bytes(loaded.body))
+                reading = await self._read_large(loaded, 0, None)
+                return None if reading is None else (loaded.meta.path, reading)
+        return None
 
     async def head(self, policy: int, path: Path) -> Record | None:
         """The newest durable version without its bytes."""
@@ -290,13 +312,18 @@ class Device:
             row = newest(self.index.find(target.policy, target.hash), fragment)
             if row is None:
                 return None
-            try:
-                return await self.load_entry(row, body=body)
-            except Moved:
-                continue
-            except Damaged:
-                await self.set_aside(row)
+            loaded = await self._sound(row, body=body)
+            if loaded is not None:
+                return loaded
         return None
+
+    async def _sound(self, row: Entry, *, body: bool) -> Loaded | None:
+        """The record of a row; None when it lies elsewhere by now, or is damaged or lost and has been set aside."""
+        try:
+            return await self.load_entry(row, body=body)
+        except (Moved, Damaged):
+            await self.set_aside(row)  # unless the index has another row by now
+            return None
 
     async def load_entry(self, row: Entry, *, body: bool) -> Loaded:
         """The record of a row, checked. Raises Moved, Damaged."""
@@ -350,8 +377,11 @@ def _record(put: Put, size: int, etag: str) -> Record:
 
 
 def _posted(before: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
-    stays = {n: v for n, v in before.items() if n in _STAYS or n.startswith("x-object-sysmeta-")}
-    return {**stays, **headers}
+    return {**{n: v for n, v in before.items() if _stays(n)}, **headers}
+
+
+def _stays(name: str) -> bool:
+    return name in _STAYS or name.startswith("x-object-sysmeta-")
 
 
 async def _md5(body: bytes) -> str:

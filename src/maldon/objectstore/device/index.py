@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -29,7 +30,7 @@ CREATE INDEX expiring ON objects (expires) WHERE expires IS NOT NULL;
 CREATE INDEX owing ON objects (policy, hash) WHERE owed IS NOT NULL;
 CREATE TABLE segments (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, indexed INTEGER DEFAULT 0, told INTEGER DEFAULT 0,
-    sealed INTEGER DEFAULT 0
+    sealed INTEGER DEFAULT 0, kept INTEGER DEFAULT 0
 );
 CREATE TABLE notes (name TEXT PRIMARY KEY, value);
 PRAGMA user_version = {VERSION};
@@ -43,6 +44,7 @@ _REMOVE = "DELETE FROM objects WHERE policy = ? AND hash = ? AND fragment = ? AN
 _SAME = "policy = ? AND hash = ? AND fragment = ? AND pending = ? AND timestamp = ? AND posted = ?"
 _BUSY_MS = 30_000
 _CACHE_KIB = 32_768
+_NORMAL, _FULL = 1, 2
 
 
 class Index:
@@ -73,7 +75,7 @@ class Index:
         db = apsw.Connection(str(self._path))
         db.set_busy_timeout(_BUSY_MS)
         db.pragma("journal_mode", "wal")
-        db.pragma("synchronous", 1)  # a checkpoint syncs, a commit does not
+        db.pragma("synchronous", _NORMAL)  # a checkpoint syncs, a commit does not
         db.pragma("wal_autocheckpoint", 0)
         db.pragma("cache_size", -_CACHE_KIB)
         return db
@@ -114,13 +116,19 @@ class Index:
         self._turn.release()
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[apsw.Connection]:
-        """A transaction under the lock, waiting for it: what is not in the loop's way."""
+    def locked(self, *, durable: bool = False) -> Iterator[apsw.Connection]:
+        """A transaction under the lock, waiting for it: for threads. A durable one is on the disk when it returns, and
+        all before it.
+        """
         self.lock()
         try:
+            if durable:
+                self._writer.pragma("synchronous", _FULL)
             with self.transaction() as db:
                 yield db
         finally:
+            if durable:
+                self._writer.pragma("synchronous", _NORMAL)
             self.unlock()
 
     @contextlib.contextmanager
@@ -148,7 +156,12 @@ class Index:
 
     def find(self, policy: int, hashed: bytes) -> list[Entry]:
         """Every version held of an object: hardly ever more than one."""
-        return [Entry._make(row) for row in self._reader.execute(_FIND, (policy, hashed)).fetchall()]
+        return self.find_by(self._reader, policy, hashed)
+
+    @staticmethod
+    def find_by(db: apsw.Connection, policy: int, hashed: bytes) -> list[Entry]:
+        """The same in another thread, by a connection of its own."""
+        return [Entry._make(row) for row in db.execute(_FIND, (policy, hashed)).fetchall()]
 
     def read_note(self, name: str) -> object:
         """A word that is kept with the index; None when it is not there."""
@@ -201,6 +214,40 @@ def mark_segment(db: apsw.Connection, number: int, indexed: int, told: int, *, s
     db.execute(
         "UPDATE segments SET indexed = ?, told = ?, sealed = ? WHERE number = ?", (indexed, told, sealed, number)
     )
+
+
+def sealed_segments(db: apsw.Connection) -> list[tuple[int, str, int]]:
+    """Number, name and `kept` of segments without a writer. `kept` is bytes that stay though no row points to them."""
+    found: list[Any] = db.execute("SELECT number, name, kept FROM segments WHERE sealed = 1").fetchall()
+    return found
+
+
+def keep_more(db: apsw.Connection, number: int, size: int) -> None:
+    """So many more bytes of a segment have to stay."""
+    db.execute("UPDATE segments SET kept = kept + ? WHERE number = ?", (size, number))
+
+
+def move(db: apsw.Connection, row: Entry, copy: Entry) -> None:
+    """Point a row to a copy of its record, if it still points to the old one."""
+    db.execute(
+        f"UPDATE objects SET segment = ?, at = ?, head = ?, flags = ? WHERE {_SAME} AND segment = ? AND at = ?",  # noqa: S608 - constant text
+        (copy.segment, copy.at, copy.head, copy.flags, *row[:6], row.segment, row.at),
+    )
+
+
+def condemn_segments(db: apsw.Connection, numbers: Sequence[int]) -> None:
+    """No row points to them; their files are to be removed, and are not taken in meanwhile."""
+    db.executemany("UPDATE segments SET sealed = 2 WHERE number = ?", [(number,) for number in numbers])
+
+
+def condemned_segments(db: apsw.Connection) -> list[str]:
+    """The names of those whose files are to be removed."""
+    return [str(row[0]) for row in db.execute("SELECT name FROM segments WHERE sealed = 2").fetchall()]
+
+
+def forget_segments(db: apsw.Connection, gone: Sequence[str]) -> None:
+    """Their files are not there any more."""
+    db.executemany("DELETE FROM segments WHERE name = ?", [(name,) for name in gone])
 
 
 def purge_forgotten(db: apsw.Connection, entries: Sequence[Entry]) -> None:

@@ -174,6 +174,12 @@ def new_name(policy: int, hashed: bytes, timestamp: int) -> str:
     return f"{policy}-{hashed.hex()}-{timestamp:016d}-{secrets.token_hex(4)}"
 
 
+def name_parts(name: str) -> tuple[int, bytes]:
+    """The policy and the hash of the object a file was made for."""
+    policy, hashed, *_ = name.split("-")
+    return int(policy), bytes.fromhex(hashed)
+
+
 def shelf(name: str) -> str:
     """The folder that a file lies in."""
     return name.split("-")[1][:2]

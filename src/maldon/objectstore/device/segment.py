@@ -62,8 +62,12 @@ def made_at(name: str) -> int:
 
 @contextlib.contextmanager
 def adopted(path: Path) -> Iterator[int | None]:
-    """A segment without a writer, locked and open for reading; None when it has one."""
-    file = os.open(path, os.O_RDONLY)
+    """A segment without a writer, locked and open for reading; None when it has one, or is gone."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

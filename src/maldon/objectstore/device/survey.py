@@ -1,0 +1,275 @@
+"""What a disk holds, for daemons: by partition, with a digest of each to compare; what expires; what is owed; figures.
+
+A scan runs in a thread with a connection of its own and a bounded number of rows at a time, so that no reader holds the
+index back for long. Digests are kept in memory by range of hashes; only ranges that have changed are read again.
+
+Tombstones older than the reclaim age are not shown: each disk drops them in its own time, and two disks that differ in
+nothing else are alike.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import apsw
+
+from maldon.objectstore.device.changes import RANGES
+from maldon.objectstore.device.debts import decode_owed
+from maldon.objectstore.device.device import Device
+from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry
+from maldon.objectstore.device.quarantine import SetAside, listed
+from maldon.objectstore.device.reading import Moved
+from maldon.objectstore.device.record import Damaged
+from maldon.objectstore.node import Record, Row, Teaching
+from maldon.objectstore.path import Path, partition
+from maldon.objectstore.telling import row_of
+from maldon.objectstore.timestamp import TICKS, stamp
+
+_ROWS = 5000  # of one look
+_MARK = struct.Struct("<16sqq?")
+_WRAP = (1 << 64) - 1
+_HIGHEST = b"\xff" * 17  # above every hash
+
+
+class Held(NamedTuple):
+    """A version on the disk."""
+
+    hash: bytes
+    timestamp: int
+    posted_at: int
+    fragment: int
+    durable: bool
+    deleted: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """Containers that are still to be told of a version; `row` is what they are told."""
+
+    policy: int
+    path: Path
+    version: int
+    row: Row
+    teach: Sequence[Teaching]
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """An object whose time has come."""
+
+    policy: int
+    path: Path
+    record: Record
+    at: int
+
+
+@dataclass(slots=True)
+class Usage:
+    """Figures of a disk. `live` has the bytes in use of each segment, by its number."""
+
+    objects: int = 0
+    bytes: int = 0
+    tombstones: int = 0
+    pending: int = 0
+    owed: int = 0
+    quarantined: int = 0
+    free_bytes: int = 0
+    size_bytes: int = 0
+    policies: dict[int, tuple[int, int]] = field(default_factory=dict)
+    live: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Digests:
+    """Of one policy: the stamps that were seen, and of each range the sums of its partitions."""
+
+    seen: memoryview
+    sums: list[dict[int, int]]
+
+
+class Survey:
+    """Looks at one open disk."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._digests: dict[tuple[int, int], _Digests] = {}
+        self._reclaim = device.settings.reclaim_age_s * TICKS
+
+    # Partitions
+
+    async def policies(self) -> list[int]:
+        """The storage policies that something is held of."""
+        return await asyncio.to_thread(self._policies)
+
+    def _policies(self) -> list[int]:
+        found: list[int] = []
+        with self._reader() as db:
+            while True:
+                last = found[-1] if found else -1
+                found_next = db.execute("SELECT min(policy) FROM objects WHERE policy > ?", (last,)).get
+                if found_next is None:
+                    return found
+                found.append(found_next)
+
+    async def partitions(self, policy: int, power: int) -> dict[int, int]:
+        """A digest of each partition that anything is held of; equal on two disks that hold the same versions."""
+        return await asyncio.to_thread(self._partitions, policy, power)
+
+    def _partitions(self, policy: int, power: int) -> dict[int, int]:
+        now = self._device.changes.stamps(policy)  # before the look, so that a change during it is seen next time
+        known = self._digests.get((policy, power))
+        if known is None:
+            known = _Digests(now, [{} for _ in range(RANGES)])
+            self._look_at_all(policy, power, known)
+            self._digests[policy, power] = known
+        else:
+            changed = [number for number, stamp_ in enumerate(now) if stamp_ != known.seen[number]]
+            for number in changed:
+                known.sums[number] = {}
+                low = number.to_bytes(2, "big")
+                high = (number + 1).to_bytes(2, "big") if number + 1 < RANGES else _HIGHEST
+                self._add_up(self._rows(policy, low, high), power, known)
+            known.seen = now
+        total: dict[int, int] = {}
+        for sums in known.sums:
+            for number, value in sums.items():
+                total[number] = (total.get(number, 0) + value) & _WRAP
+        return total
+
+    def _look_at_all(self, policy: int, power: int, known: _Digests) -> None:
+        self._add_up(self._rows(policy, b"", _HIGHEST), power, known)
+
+    def _add_up(self, rows: Iterator[Entry], power: int, known: _Digests) -> None:
+        for row in rows:
+            if self._shown(row) and not row.pending:
+                sums, number = known.sums[(row.hash[0] << 8) | row.hash[1]], partition(row.hash, power)
+                sums[number] = (sums.get(number, 0) + _mark(row)) & _WRAP
+
+    async def held(self, policy: int, power: int, number: int) -> list[Held]:
+        """Every version in a partition."""
+        low = (number << (32 - power)).to_bytes(5, "big")[1:]
+        high = ((number + 1) << (32 - power)).to_bytes(5, "big")
+        end = high[1:] if not high[0] else _HIGHEST
+        return await asyncio.to_thread(self._held, policy, low, end)
+
+    def _held(self, policy: int, low: bytes, high: bytes) -> list[Held]:
+        return [
+            Held(
+                row.hash, row.timestamp, row.posted, row.fragment, not row.pending, bool(row.flags & DELETED), row.size
+            )
+            for row in self._rows(policy, low, high)
+            if self._shown(row)
+        ]
+
+    def _shown(self, row: Entry) -> bool:
+        if row.fragment == MARK_SLOT or row.flags & FORGOTTEN:
+            return False
+        return not row.flags & DELETED or row.timestamp > stamp() - self._reclaim
+
+    def _rows(self, policy: int, low: bytes, high: bytes) -> Iterator[Entry]:
+        """Rows in order of hash, a limited number in each transaction."""
+        key = (low, -1000, -1)
+        with self._reader() as db:
+            while True:
+                found = db.execute(
+                    "SELECT * FROM objects WHERE policy = ? AND (hash, fragment, pending) > (?, ?, ?) AND hash < ? "
+                    "ORDER BY hash, fragment, pending LIMIT ?",
+                    (policy, *key, high, _ROWS),
+                ).fetchall()
+                rows = [Entry._make(row) for row in found]
+                yield from rows
+                if len(rows) < _ROWS:
+                    return
+                key = rows[-1].hash, *rows[-1].slot
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        with contextlib.closing(self._device.index.open_reader()) as db:
+            yield db
+
+    # What is to be done
+
+    async def expiring(self, until_s: int, limit: int = 1000) -> list[Expiring]:
+        """Objects whose x-delete-at is not after that second, the longest overdue first."""
+        rows = await asyncio.to_thread(self._found, "expires <= ? ORDER BY expires LIMIT ?", (until_s, limit))
+        found = []
+        for row in rows:
+            with contextlib.suppress(Moved, Damaged):  # a later look finds it, the auditor finds what is damaged
+                loaded = await self._device.load_entry(row, body=False)
+                found.append(Expiring(row.policy, loaded.meta.path, loaded.record, row.expires or 0))
+        return found
+
+    async def debts(
+        self, after: tuple[int, bytes] = (-1, b""), limit: int = 1000
+    ) -> tuple[list[Debt], tuple[int, bytes] | None]:
+        """Some of what is owed, in order of hash, and where to go on; None at the end."""
+        rows = await asyncio.to_thread(
+            self._found, "owed IS NOT NULL AND (policy, hash) > (?, ?) ORDER BY policy, hash LIMIT ?", (*after, limit)
+        )
+        found = []
+        for row in rows:
+            with contextlib.suppress(Moved, Damaged):
+                loaded = await self._device.load_entry(row, body=False)
+                path = loaded.meta.path
+                told = row_of(path, loaded.record, row.policy)
+                found.append(Debt(row.policy, path, row.posted, told, decode_owed(row.owed or b"\x90")))
+        return found, (rows[-1].policy, rows[-1].hash) if len(rows) == limit else None
+
+    def _found(self, where: str, values: tuple[object, ...]) -> list[Entry]:
+        with self._reader() as db:
+            found = db.execute(f"SELECT * FROM objects WHERE {where}", values)  # noqa: S608 - texts of this file
+            return [Entry._make(row) for row in found.fetchall()]
+
+    def in_segments(self, numbers: set[int]) -> list[Entry]:
+        """Rows that point into certain segments: a look at every row, in a thread."""
+        with self._reader() as db:
+            marks = ", ".join("?" * len(numbers))
+            found = db.execute(f"SELECT * FROM objects WHERE segment IN ({marks})", tuple(numbers))  # noqa: S608 - marks
+            return [Entry._make(row) for row in found.fetchall()]
+
+    # Figures
+
+    async def quarantined(self) -> list[SetAside]:
+        """What was found damaged and set aside."""
+        return await asyncio.to_thread(listed, self._device.root)
+
+    async def usage(self) -> Usage:
+        """Counted, not kept: a look at every row."""
+        return await asyncio.to_thread(self._usage)
+
+    def _usage(self) -> Usage:
+        usage = Usage()
+        for policy in self._policies():
+            for row in self._rows(policy, b"", _HIGHEST):
+                _count(usage, row)
+        usage.quarantined = len(listed(self._device.root))
+        room = os.statvfs(self._device.root)
+        usage.free_bytes, usage.size_bytes = room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
+        return usage
+
+
+def _mark(row: Entry) -> int:
+    """A number that stands for a version, whichever fragment of it this is."""
+    packed = _MARK.pack(row.hash, row.timestamp, row.posted, bool(row.flags & DELETED))
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little")
+
+
+def _count(usage: Usage, row: Entry) -> None:
+    in_segment = row.head + (0 if row.flags & LARGE else row.size)
+    usage.live[row.segment] = usage.live.get(row.segment, 0) + in_segment
+    usage.owed += row.owed is not None
+    if row.flags & DELETED:
+        usage.tombstones += 1
+    elif row.pending:
+        usage.pending += 1
+    elif row.fragment != MARK_SLOT:
+        usage.objects += 1
+        usage.bytes += row.size
+        objects, size = usage.policies.get(row.policy, (0, 0))
+        usage.policies[row.policy] = objects + 1, size + row.size

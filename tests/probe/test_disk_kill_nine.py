@@ -1,0 +1,109 @@
+"""Two processes write one disk, compact it, and are killed at any instant; a ledger of what was answered is checked.
+
+For every name: the disk holds the last write that was answered or one that was begun after it, its bytes are those of
+that write, and its container is told or still owed. Not one round, but many on the same disk.
+"""
+
+import asyncio
+import random
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import pytest
+
+from maldon.objectstore.device.survey import Survey
+from tests.disk_writer import SETTINGS, body_of
+from tests.disks import bytes_of, lose_index, opened, path, rows_of
+
+NAMES = 40
+
+
+@dataclass
+class Ledger:
+    """What the writers said, of every name by timestamp."""
+
+    begun: dict[str, dict[int, tuple[str, int]]] = field(default_factory=lambda: defaultdict(dict))
+    done: dict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    settled: set[tuple[str, int]] = field(default_factory=set)
+
+    def note(self, line: str) -> None:
+        match line.split():
+            case ["begin", name, at, kind, size]:
+                self.begun[name][int(at)] = kind, int(size)
+            case ["done", name, at, now]:
+                self.done[name][int(at)] = int(now)
+            case ["settle", name, at]:
+                self.settled.add((name, int(at)))
+
+    def writes(self) -> int:
+        return sum(map(len, self.done.values()))
+
+
+async def write_until_killed(root, ledger, seconds):
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.disk_writer", root, "12", str(NAMES), "60", stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        while (line := await writer.stdout.readline()) != b"ready\n":
+            assert line, "the writer could not open the disk"
+        reading = asyncio.ensure_future(read_all(writer.stdout, ledger))
+        await asyncio.sleep(seconds)
+        assert writer.returncode is None, "the writer ended by itself"
+    finally:
+        writer.kill()
+        await writer.wait()
+    await reading
+
+
+async def read_all(lines, ledger):
+    while line := await lines.readline():
+        if line.endswith(b"\n"):
+            ledger.note(line.decode())
+
+
+async def check(device, ledger):
+    owed, more = await Survey(device).debts(limit=10_000)
+    assert more is None
+    owing = {(debt.path.object, debt.version) for debt in owed}
+    for name, begun in ledger.begun.items():
+        record = await device.head(0, path(name))
+        done = ledger.done[name]
+        written = max((at for at in done if begun[at][0] != "post"), default=0)
+        if record is None:
+            assert written == 0
+            continue
+        assert record.timestamp >= written
+        posted = max((at for at in done if begun[at][0] == "post"), default=0)
+        # A POST may be lost to the write of new bytes that was under way when it began: as if it had come before.
+        if done.get(record.timestamp, posted + 1) < posted:
+            assert record.posted_at >= posted
+        version = record.posted_at
+        assert version in begun
+        assert (name, version) in owing or (name, version) in ledger.settled or version not in ledger.done[name]
+        kind, size = begun[record.timestamp]
+        assert record.deleted == (kind == "delete")
+        if not record.deleted:
+            assert await bytes_of(device, name) == body_of(record.timestamp, size)
+            assert (record.headers == {"x-object-meta-n": "1"}) == (record.posted_at == record.timestamp)
+
+
+@pytest.mark.timeout(300)
+async def test_nothing_that_was_answered_is_lost(tmp_path):
+    ledger = Ledger()
+    root = tmp_path / "disk"
+    async with opened(root, SETTINGS):
+        pass
+    for number in range(6):
+        lives = [random.uniform(0.05, 1.5) for _ in range(2)]
+        await asyncio.gather(*(write_until_killed(root, ledger, life) for life in lives))
+        if number % 3 == 1:
+            lose_index(root)
+        async with opened(root, SETTINGS) as device:
+            await check(device, ledger)
+            kept = rows_of(device)
+    assert ledger.writes() > 200
+    lose_index(root)
+    async with opened(root, SETTINGS) as device:
+        assert rows_of(device) == kept
+        await check(device, ledger)
