@@ -71,6 +71,7 @@ class SwiftTests:
         }
         (self.folder / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\n")  # and not ours
         words = ["-m", "pytest", "-q", "-c", str(self.folder / "pytest.ini"), "-p", "no:cacheprovider"]
+        words += ["--rootdir", str(SOURCES)]
         words.append(f"--junit-xml={report}")
         with (self.folder / "output.txt").open("w") as out:
             subprocess.run(

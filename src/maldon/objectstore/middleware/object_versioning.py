@@ -127,6 +127,7 @@ class _Versions:
             query = {name: value for name, value in request.query.items() if name != "versions"}
             request.query = query
         aside = Path(request.path.account, hidden(request.path.container)) if self.has_versions(book) else None
+        request.query = {**request.query, "format": "json"}  # no other form has a place for ids
         return await list_versions(self.below, request, aside, self.store.settings.container_listing_limit)
 
     async def drop(self, request: ObjectRequest) -> Response:

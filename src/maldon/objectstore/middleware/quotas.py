@@ -17,6 +17,7 @@ from maldon.objectstore.proxy.store import Store
 
 KEPT = "x-account-sysmeta-quota-"
 OLD = "x-account-meta-quota-bytes"
+SET = ("x-account-quota-", "x-remove-account-quota-")
 WRITES = {"PUT", "POST"}
 
 
@@ -39,14 +40,14 @@ def account_quotas(store: Store, below: Handler) -> Handler:
     def _set(request: ObjectRequest) -> None:
         """Quotas become sysmeta. Raises Forbidden for who is no reseller admin, BadRequest for what is no number."""
         headers = request.headers
-        for name in [n for n in headers if n.startswith(("x-account-quota-", "x-remove-account-quota-")) or n == OLD]:
+        for name in [n for n in headers if n.startswith(SET) or n in {OLD, f"x-remove-{OLD[2:]}"}]:
             roles = {role.lower() for role in request.actor.roles} if request.actor else set()
             if roles.isdisjoint({store.settings.reseller_admin_role.lower(), ".reseller_admin"}):
                 raise Forbidden("")
             value = "" if name.startswith("x-remove-") else headers[name]
             if value and not (value.isascii() and value.isdigit()):
                 raise BadRequest("Invalid quota")
-            if name != OLD:
+            if name.startswith(SET):
                 headers[KEPT + name.rpartition("account-quota-")[2]] = value
                 del headers[name]
 

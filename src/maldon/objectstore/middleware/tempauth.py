@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from maldon.kernel.errors import BadRequest, Forbidden, Unauthorized
 from maldon.kernel.op import Actor
 from maldon.kernel.settings import BadSetting, option
 from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.proxy.access import Access
 from maldon.objectstore.proxy.acl import admitted, parse
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -101,13 +102,19 @@ class Users:
 
 def make(store: Store, below: Handler) -> Handler:
     users = Users(store.option(TempauthSettings), store.settings.reseller_prefix)
+    alone = "identity" in store.settings.without  # then who has no token of ours is nobody
+    anybody = Access(replace(store, auth_url=""))
 
     def handle(request: ObjectRequest) -> Awaitable[Response]:
         if request.where.startswith("/auth/"):
             return _login(request)
         token = request.headers.get("x-auth-token") or request.headers.get("x-storage-token") or ""
         user = users.holder(token) if token.startswith(MARK) else None
-        return below(request) if user is None else _as(request, user)
+        if user is not None:
+            return _as(request, user)
+        if alone and request.authorize is None and request.path.account.startswith(anybody.prefix):
+            request.authorize = anybody.check
+        return below(request)
 
     async def _login(request: ObjectRequest) -> Response:
         headers = request.headers
@@ -162,7 +169,8 @@ def _checked(text: str) -> str:
             f"X-Account-Access-Control must be JSON with lists under {', '.join(LEVELS)}: {str(error)[:200]}"
         ) from error
     lists: dict[str, Any] = msgspec.to_builtins(control)
-    return msgspec.json.encode({level: names for level, names in lists.items() if names}).decode()
+    kept = {level: names for level, names in lists.items() if names}
+    return msgspec.json.encode(kept).decode() if kept else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class Proxy:
                 headers["content-length"] = "0"
         elif isinstance(body, bytes) and "content-length" not in headers:
             headers["content-length"] = str(len(body))
+        if response.status == 204:
+            headers["content-length"] = "0"  # as Swift has it
         try:
             wire = [(wire_name(name), value.encode()) for name, value in headers.items()]
         except UnicodeEncodeError:  # bytes that were no text when they came in

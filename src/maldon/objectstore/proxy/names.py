@@ -2,6 +2,7 @@
 
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.reply import HTML
 from maldon.objectstore.settings import ObjectSettings
 
 
@@ -13,4 +14,6 @@ def check_names(path: Path, limits: ObjectSettings) -> None:
         ("Object", path.object, limits.max_object_name_length),
     ):
         if len(name) * 4 > most and (length := len(name.encode())) > most:
-            raise BadRequest(f"{kind} name length of {length} longer than {most}")
+            error = BadRequest(f"{kind} name length of {length} longer than {most}")
+            error.headers = (("Content-Type", HTML),)
+            raise error
