@@ -107,7 +107,7 @@ def make(store: Store, below: Handler) -> Handler:
         if mode is None:
             raise BadRequest("Unsupported archive format")
         work = _Extraction(store, below, request, limits)
-        return _told(request, work.run(mode), limits.yield_frequency_s)
+        return await _told(request, work.run(mode), limits.yield_frequency_s)
 
     return handle
 
@@ -138,7 +138,7 @@ async def delete_all(
 ) -> Response:
     """Delete them, objects before containers as they stand; the answer tells what came of it."""
     wanted = limits or BulkSettings()
-    return _told(request, _deleted(below, request, doomed, wanted.max_failed_deletes), wanted.yield_frequency_s)
+    return await _told(request, _deleted(below, request, doomed, wanted.max_failed_deletes), wanted.yield_frequency_s)
 
 
 async def _deleted(below: Handler, request: ObjectRequest, doomed: list[Deletion], most_failed: int) -> Outcome:
@@ -188,25 +188,29 @@ def _shown(path: Path) -> str:
     return "/" + "/".join(part for part in path[1:] if part)
 
 
-def _told(request: ObjectRequest, work: Awaitable[Outcome], beat_s: float) -> Response:
-    """200 at once; a blank now and then while the work lasts; then what came of it."""
+async def _told(request: ObjectRequest, work: Awaitable[Outcome], beat_s: float) -> Response:
+    """What came of it, once it is done; for a long work 200 before that, and a blank now and then."""
     form = chosen(request)
-    kind = {"json": "application/json", "xml": "text/xml", "text": "text/plain"}[form]
+    headers = {"content-type": {"json": "application/json", "xml": "text/xml", "text": "text/plain"}[form]}
+    head = b'<?xml version="1.0" encoding="UTF-8"?>\n' if form == "xml" else b""
+    task = asyncio.ensure_future(work)
+    try:
+        if (await asyncio.wait({task}, timeout=beat_s))[0]:
+            return Response(200, headers, head + task.result().write(form))
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
 
     async def body() -> AsyncIterator[bytes]:
-        task = asyncio.ensure_future(work)
         try:
-            begun = False
+            yield head or b" "
             while not (await asyncio.wait({task}, timeout=beat_s))[0]:
-                yield b" " if begun or form != "xml" else b'<?xml version="1.0" encoding="UTF-8"?>\n'
-                begun = True
-            if form == "xml" and not begun:
-                yield b'<?xml version="1.0" encoding="UTF-8"?>\n'
-            yield (b"\r\n\r\n" if begun else b"") + task.result().write(form)
+                yield b" "
+            yield b"\r\n\r\n" + task.result().write(form)
         finally:
             task.cancel()
 
-    return Response(200, {"content-type": kind}, body())
+    return Response(200, headers, body())
 
 
 class _Feed:

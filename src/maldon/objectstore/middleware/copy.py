@@ -17,6 +17,7 @@ from maldon.objectstore.proxy.request import TRUE, Given, ObjectRequest
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.telling import OVERRIDE
 
+OF_THE_SOURCE = {"multipart-manifest", "symlink", "version-id", "part-number"}
 CONDITIONS = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"}
 SLO, SLO_META = "x-static-large-object", "x-object-sysmeta-slo-"
 
@@ -37,9 +38,10 @@ def make(store: Store, below: Handler) -> Handler:
         whole = "range" not in request.headers
         mine = CONDITIONS if request.method == "COPY" else CONDITIONS - {"if-none-match"}
         asked = {name: request.headers[name] for name in mine if name in request.headers}
-        query = {
-            name: v for name, v in request.query.items() if name in {"multipart-manifest", "symlink", "version-id"}
-        }
+        query = {name: v for name, v in request.query.items() if name in OF_THE_SOURCE}
+        manifest = query.get("multipart-manifest") == "get"
+        if manifest:
+            query["format"] = "raw"
         got = await answered(below, request.derive("GET", source, headers={**asked, "x-newest": "true"}, query=query))
         if not got.ok:
             return got
@@ -47,10 +49,13 @@ def make(store: Store, below: Handler) -> Handler:
         if size is not None and size > store.settings.max_file_size:
             await got.close()
             raise TooLarge("Your request is too large.")
-        manifest = query.get("multipart-manifest") == "get"
         headers = _headers(request, got, whole=whole, manifest=manifest)
         put = request.derive("PUT", to, headers=headers, body=Given(got.body, size))
         put.facts[COPIED] = True
+        if size is not None:
+            put.headers["content-length"] = str(size)
+        if manifest and got.headers.get(SLO, "").lower() in TRUE:
+            put.query = {"multipart-manifest": "put"}
         try:
             made = await below(put)
         finally:
@@ -95,9 +100,9 @@ def _headers(request: ObjectRequest, got: Response, *, whole: bool, manifest: bo
     kept = {"content-type": got.headers.get("content-type", "")} if fresh else carried(got)
     if not manifest:
         kept.pop("x-object-manifest", None)
-    if not manifest:  # the copy is no manifest, whatever it was read from
-        kept = {name: v for name, v in kept.items() if name != SLO and not name.startswith(SLO_META)}
-    if not (whole and manifest):
+    # The copy of a large object is none, and that of its manifest is put as a manifest is.
+    kept = {name: v for name, v in kept.items() if name != SLO and not name.startswith(SLO_META)}
+    if not whole or SLO in got.headers:
         kept = {name: v for name, v in kept.items() if not name.startswith(OVERRIDE)}
     given = {
         name: value for name, value in request.headers.items()

@@ -8,7 +8,7 @@ the length, and the answer goes out in chunks.
 import hashlib
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
@@ -39,6 +39,8 @@ def make(store: Store, below: Handler) -> Handler:
 
     async def _get(request: ObjectRequest) -> Response:
         response = await answered(below, request)
+        if HEADER in response.headers and "," in request.headers.get("range", ""):
+            request.headers.pop("range")  # several ranges of what may change while it is read: all of it
         named = response.headers.get(HEADER)
         if named is None or response.status == 404 or request.query.get("multipart-manifest") == "get":
             return response
@@ -93,11 +95,12 @@ def make(store: Store, below: Handler) -> Handler:
 
 def _checked(text: str) -> str:
     """A manifest's container/prefix as it is kept. Raises BadRequest."""
-    named = unquote(text.strip().lstrip("/"), errors="surrogateescape")
+    kept = text.strip().lstrip("/")
+    named = unquote(kept, errors="surrogateescape")
     container, slash, prefix = named.partition("/")
     if text and (not slash or not container or not prefix or "?" in text or "&" in text or "\x00" in named):
         raise BadRequest("X-Object-Manifest must be in the format container/prefix")
-    return quote(named, errors="surrogateescape")
+    return kept
 
 
 def _info(store: Store) -> dict[str, Any]:

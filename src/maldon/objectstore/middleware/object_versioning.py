@@ -1,28 +1,30 @@
 r"""Versions: a container with X-Versions-Enabled keeps every version of its objects under an id, deletions among them.
 
 Versions are objects of a hidden container beside it, \\0versions\\0<name>, named \\0<object>\\0<what sorts the newest
-first>; the object itself is a static link to its newest version. A version's id is its timestamp. An object from before
-versions were on has the id `null`, and is put aside when it is first overwritten. Names with a NUL are nobody's: the
-front door refuses them, so clients reach versions by `version-id` and `versions` alone.
+first>; the object itself is a static link to its newest version. A version's id is its timestamp; `null` is an object
+from before versions were on, which is put aside, under its own time, when it is first overwritten. Names with a NUL
+are nobody's: the front door refuses them, so clients reach versions by `version-id` and `versions` alone.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from urllib.parse import quote
 
-from maldon.kernel.errors import BadRequest, Conflict, NotFound, PreconditionFailed
+from maldon.kernel.errors import BadRequest, Conflict, NotAcceptable, NotFound, PreconditionFailed
 from maldon.objectstore import timestamp
 from maldon.objectstore.middleware.carrying import AS_IT_IS, write_as
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.middleware.rows import override
+from maldon.objectstore.middleware.slo_manifest import SLO_ETAG, SLO_SIZE
 from maldon.objectstore.middleware.symlink import EMPTY, HARDENED, KEPT, KEPT_BYTES, KEPT_ETAG
-from maldon.objectstore.middleware.version_listing import NULL_NOTE, list_versions
+from maldon.objectstore.middleware.version_listing import list_versions
 from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
-from maldon.objectstore.proxy.listings import Item, Listing
+from maldon.objectstore.proxy.expiry import wanted_end
+from maldon.objectstore.proxy.listings import JSON, Item, Listing, chosen_format
+from maldon.objectstore.proxy.object import content_type
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import TRUE, ObjectRequest
 from maldon.objectstore.proxy.store import Store
-from maldon.objectstore.telling import OVERRIDE
 
 CLIENT = "x-versions-enabled"
 ENABLED, CONTAINER = "x-container-sysmeta-versions-enabled", "x-container-sysmeta-versions-cont"
@@ -90,12 +92,11 @@ class _Versions:
         if not kept:
             return
         listing.headers[CLIENT] = "True" if kept == "true" else "False"
-        aside = await self.store.known.newest(Path(request.path.account, hidden(request.path.container)))
-        if aside is not None and not aside.deleted:
-            listing.headers["x-container-bytes-used"] = str(listing.book.size + aside.size)
+        used = listing.book.size + await versions_size(self.store, listing.book)
+        listing.headers["x-container-bytes-used"] = str(used)
         if request.method == "GET":
             for row in listing.rows:
-                _unlinked(row)
+                _as_object(row)
 
     async def switch(self, request: ObjectRequest) -> Response:
         """PUT or POST with X-Versions-Enabled."""
@@ -127,7 +128,10 @@ class _Versions:
             query = {name: value for name, value in request.query.items() if name != "versions"}
             request.query = query
         aside = Path(request.path.account, hidden(request.path.container)) if self.has_versions(book) else None
-        request.query = {**request.query, "format": "json"}  # no other form has a place for ids
+        said = request.query.get("format") or request.headers.get("accept", "*/*") != "*/*"
+        if said and chosen_format(request) != JSON:
+            raise NotAcceptable("Versions are listed as JSON only.")
+        request.query = {**request.query, "format": "json"}
         return await list_versions(self.below, request, aside, self.store.settings.container_listing_limit)
 
     async def drop(self, request: ObjectRequest) -> Response:
@@ -167,7 +171,7 @@ class _Versions:
             case "DELETE" if self.is_on(book):
                 return await self.delete(request, book)
             case "GET" | "HEAD":
-                return _shown(await self.below(request))
+                return _shown(await self.below(request), request)
             case "POST":
                 return await self.post(request, book)
         return await self.below(request)
@@ -183,32 +187,36 @@ class _Versions:
         put = request.derive("PUT", there, headers=dict(request.headers), body=request.body, trusted=True)
         put.headers.pop("if-none-match", None)
         put.headers[VERSION] = timestamp.text(at)
-        if "content-type" not in put.headers:
-            put.headers["x-detect-content-type"] = "true"
+        for name in ("x-delete-at", "x-delete-after"):  # ends what the object is now, not the version
+            put.headers.pop(name, None)
+        if not put.headers.get("content-type") and "x-symlink-target" not in put.headers:
+            put.headers["content-type"] = content_type(request)
         put.timestamp = at
         put.query = {name: value for name, value in request.query.items() if name == "multipart-manifest"}
         put.facts.update(request.facts)
         made = await self.below(put)
         if not made.ok:
             return made
-        await self.link(request, there, at)
+        end = wanted_end(request.headers)
+        await self.link(request, there, at, {} if end is None else {"x-delete-at": end})
         made.headers[SHOWN] = timestamp.text(at)
         return made
 
-    async def link(self, request: ObjectRequest, there: Path, at: int) -> Response:
-        """The object is that version now."""
-        head = await self.below(request.derive("HEAD", there, query={"symlink": "get"}, trusted=True))
+    async def link(self, request: ObjectRequest, there: Path, at: int, more: Mapping[str, str]) -> Response:
+        """The object is that version now. Raises NotFound when there is none."""
+        head = await answered(self.below, request.derive("HEAD", there, query={"symlink": "get"}, trusted=True))
+        if not head.ok or head.headers.get("content-type") == DELETED:
+            raise NotFound("")
         etag, size = head.headers["etag"].strip('"'), head.headers["content-length"]
         target = f"{there.container}/{there.object}"
         kept = {KEPT: quote(target), KEPT_ETAG: etag, KEPT_BYTES: size, HARDENED: "true", VERSION: timestamp.text(at)}
         facts = {"symlink_target": target, "symlink_target_etag": etag, "symlink_target_bytes": size}
-        headers = {
-            "content-type": head.headers["content-type"],
-            "content-length": "0",
-            **kept,
-            **override(EMPTY, facts),
-        }
-        return await self.below(request.derive("PUT", request.path, headers=headers, trusted=True))
+        if SLO_ETAG in head.headers:
+            facts |= {"symlink_target_bytes": head.headers[SLO_SIZE], "slo_etag": head.headers[SLO_ETAG]}
+        headers = {"content-type": head.headers["content-type"], "content-length": "0", **kept, **more}
+        return await self.below(
+            request.derive("PUT", request.path, headers=headers | override(EMPTY, facts), trusted=True)
+        )
 
     async def keep_null(self, request: ObjectRequest) -> None:
         """An object from before versions were on is put aside, under its own time."""
@@ -218,9 +226,7 @@ class _Versions:
             return
         got = await self.below(request.derive("GET", path, query=AS_IT_IS, trusted=True))
         at = timestamp.parse(got.headers["x-timestamp"])
-        noted = got.headers.get(f"{OVERRIDE}etag", got.headers["etag"].strip('"')) + NULL_NOTE
-        more = {VERSION: "null", f"{OVERRIDE}etag": noted}
-        await write_as(self.below, request, version_path(path, at), got, more, at)
+        await write_as(self.below, request, version_path(path, at), got, {VERSION: timestamp.text(at)}, at)
 
     async def delete(self, request: ObjectRequest, book: Book | None) -> Response:
         """The object is gone, its versions are not; that it was deleted is a version too."""
@@ -245,7 +251,11 @@ class _Versions:
         if not head.ok or version in {None, "null"}:
             return await self.below(request)
         there = version_path(request.path, timestamp.parse(version or ""))
-        response = await self.below(request.derive("POST", there, headers=dict(request.headers), trusted=True))
+        headers = dict(request.headers)
+        ends = {name: headers.pop(name) for name in ("x-delete-at", "x-delete-after") if name in headers}
+        if ends:  # what the object is now, not the version
+            await self.below(request.derive("POST", request.path, headers=ends, trusted=True))
+        response = await self.below(request.derive("POST", there, headers=headers, trusted=True))
         response.headers[SHOWN] = version or ""
         return response
 
@@ -254,16 +264,19 @@ class _Versions:
         self.store.permit(
             request, book, "x-container-read" if request.method in {"GET", "HEAD"} else "x-container-write"
         )
-        there = await self.find(request, wanted)
+        there = self.find(request, wanted)
         match request.method:
             case "GET" | "HEAD":
                 asked = request.derive(request.method, there, headers=dict(request.headers), trusted=True)
                 asked.query = {n: v for n, v in request.query.items() if n != "version-id"}
                 response = await answered(self.below, asked)
+                if wanted == "null" and VERSION in response.headers:  # it has an id by now
+                    await response.close()
+                    raise NotFound("")
                 response.headers[SHOWN] = wanted
                 if response.headers.get("content-type") == DELETED:
                     await response.close()
-                    return Response(404, {"content-type": HTML, SHOWN: wanted})
+                    return Response(404, {"content-type": DELETED, SHOWN: wanted})
                 return response
             case "DELETE":
                 return await self.delete_version(request, there, wanted)
@@ -271,26 +284,15 @@ class _Versions:
                 return await self.restore(request, there, wanted)
         raise BadRequest("POST to a specific version is not allowed.")
 
-    async def find(self, request: ObjectRequest, wanted: str) -> Path:
-        """Where a version is. Raises BadRequest, NotFound."""
-        path = request.path
-        if wanted != "null":
-            try:
-                return version_path(path, timestamp.parse(wanted))
-            except ValueError:
-                raise BadRequest("Invalid version parameter") from None
-        current = await answered(self.below, request.derive("HEAD", path, query={"symlink": "get"}, trusted=True))
-        if current.ok and VERSION not in current.headers:
-            return path
-        aside = Path(path.account, hidden(path.container))
-        query = {"prefix": f"\x00{path.object}\x00"}
-        listed = await answered(self.below, request.derive("GET", aside, query=query, trusted=True))
-        for row in reversed(listed.rows if isinstance(listed, Listing) else []):
-            there = Path(aside.account, aside.container, row["name"])
-            head = await answered(self.below, request.derive("HEAD", there, query={"symlink": "get"}, trusted=True))
-            if head.headers.get(VERSION) == "null":
-                return there
-        raise NotFound("")
+    @staticmethod
+    def find(request: ObjectRequest, wanted: str) -> Path:
+        """Where a version is. Raises BadRequest."""
+        if wanted == "null":
+            return request.path
+        try:
+            return version_path(request.path, timestamp.parse(wanted))
+        except ValueError:
+            raise BadRequest("Invalid version parameter") from None
 
     async def current(self, request: ObjectRequest) -> str:
         """The id of the version that the object is; "" when there is no object."""
@@ -311,30 +313,38 @@ class _Versions:
         """PUT with `version-id`: the object is that version again."""
         if request.body.length:
             raise BadRequest("Request body must be empty to restore a version.")
-        head = await self.below(request.derive("HEAD", there, query={"symlink": "get"}, trusted=True))
-        if head.headers.get("content-type") == DELETED:
-            raise NotFound("")
+        if wanted == "null":
+            raise BadRequest("Only a version that has an id can be restored.")
         await self.keep_null(request)
-        at = timestamp.parse(wanted) if wanted != "null" else timestamp.parse(head.headers["x-timestamp"])
-        made = await self.link(request, there, at)
+        made = await self.link(request, there, timestamp.parse(wanted), {})
         made.headers[SHOWN] = wanted
         return made
 
 
-def _unlinked(row: Item) -> None:
-    """A row of a link to a version, as that of the object that it is to clients."""
+def _as_object(row: Item) -> None:
+    """A row of a link to a version, with the size and ETag of the object that it is to clients."""
     if "%00versions%00" in row.get("symlink_path", ""):
-        row["hash"], row["bytes"] = row.pop("symlink_etag"), row.pop("symlink_bytes")
-        del row["symlink_path"]
+        _, cut, notes = row["hash"].partition("; ")
+        row["hash"], row["bytes"] = row.pop("symlink_etag") + cut + notes, row.pop("symlink_bytes")
+        row["version_symlink"] = True
 
 
-def _shown(response: Response) -> Response:
+def _shown(response: Response, request: ObjectRequest) -> Response:
     """Which version an answer is of."""
-    response.headers[SHOWN] = response.headers.get(VERSION, "null") if response.ok else ""
-    if not response.ok:
-        del response.headers[SHOWN]
-    response.headers.pop("content-location", None)
+    version = response.headers.get(VERSION)
+    if response.ok:
+        response.headers[SHOWN] = version or "null"
+    if version is not None:
+        response.headers["content-location"] = f"{quote(f'/v1{request.path}')}?version-id={version}"
     return response
+
+
+async def versions_size(store: Store, book: Book) -> int:
+    """Bytes of a container's versions."""
+    if CONTAINER not in book.headers:
+        return 0
+    aside = await store.known.newest(Path(book.path.account, hidden(book.path.container)))
+    return aside.size if aside is not None and not aside.deleted else 0
 
 
 LAYER = Layer("object_versioning", make, lambda _store: {})

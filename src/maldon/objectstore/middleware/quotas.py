@@ -10,6 +10,7 @@ from typing import Any
 
 from maldon.kernel.errors import BadRequest, Forbidden, TooLarge
 from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.object_versioning import versions_size
 from maldon.objectstore.node import Book
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -80,8 +81,9 @@ def container_quotas(store: Store, below: Handler) -> Handler:
         book = store.known.remembered(request.path) or await store.known.container(request.path)
         if book is not None and _limits(book) != (None, None):
             book = await store.known.newest(request.path) or book  # totals of a second ago let too much in
+            used = book.size + await versions_size(store, book)
             size, count = _limits(book)
-            _check("Upload exceeds quota.", size, book.size + (request.body.length or 0))
+            _check("Upload exceeds quota.", size, used + (request.body.length or 0))
             _check("Upload exceeds quota.", count, book.objects + 1)
         return await below(request)
 

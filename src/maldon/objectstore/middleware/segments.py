@@ -8,7 +8,7 @@ nothing was sent yet, a cut connection otherwise, so that nobody takes a part fo
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from maldon.kernel.errors import Conflict
+from maldon.kernel.errors import Conflict, Unauthorized
 from maldon.objectstore.middleware.layer import Handler, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
@@ -68,7 +68,7 @@ async def _pieces(
     finally:
         await got.close()
     if left:
-        raise Conflict("A segment is shorter than its manifest says.", internal=f"{segment.path} lacks {left} bytes")
+        raise Conflict("", internal=f"{segment.path} lacks {left} bytes")
 
 
 async def open_segment(ask: Handler, request: ObjectRequest, segment: Segment, first: int, stop: int) -> Response:
@@ -81,9 +81,9 @@ async def open_segment(ask: Handler, request: ObjectRequest, segment: Segment, f
     got = await answered(ask, part)
     if got.status != 206 or (segment.etag and got.headers.get("etag", "").strip('"') != segment.etag):
         await got.close()
-        raise Conflict(
-            f"The segment {segment.path} cannot be read or has changed.", internal=f"{got.status} for {segment.path}"
-        )
+        if got.status in {401, 403} and request.actor is None:  # who comes without a name may come with one
+            raise Unauthorized("")
+        raise Conflict("", internal=f"segment {segment.path}: {got.status} {got.headers.get('etag')}")
     return got
 
 

@@ -24,18 +24,20 @@ from maldon.objectstore.middleware.carrying import COPIED
 from maldon.objectstore.middleware.layer import Handler, Layer, answered, refused
 from maldon.objectstore.middleware.rows import override, show, without
 from maldon.objectstore.middleware.segments import DEEPEST, DEPTH, begun, read_segments
+from maldon.objectstore.middleware.slo_manifest import SLO_ETAG as ETAG
+from maldon.objectstore.middleware.slo_manifest import SLO_SIZE as SIZE
 from maldon.objectstore.middleware.slo_manifest import Kept, Wanted
 from maldon.objectstore.proxy.listings import Listing
 from maldon.objectstore.proxy.reading import Readable, answer, unmet
-from maldon.objectstore.proxy.reply import Response, title
+from maldon.objectstore.proxy.reply import HTML, Response, title
 from maldon.objectstore.proxy.request import TRUE, Given, ObjectRequest
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.proxy.times import iso, read_http_date
 from maldon.objectstore.timestamp import TICKS, parse
 
 HEADER = "x-static-large-object"
-ETAG, SIZE = "x-object-sysmeta-slo-etag", "x-object-sysmeta-slo-size"
 NOTE = "slo_etag"
+STILL_TOLD = {HEADER, "etag", "x-object-version-id", "last-modified"}  # where there is no such part
 AT_ONCE = 10
 BEAT_S = 2.0
 
@@ -88,7 +90,7 @@ class _Slo:
             return await self.show_manifest(request, response)
         if response.status != 200:  # conditions and ranges are of the whole
             await response.close()
-            response = await self.below(request.derive(request.method))
+            response = await self.below(_again(request, request.method))
         return await self.whole(request, response)
 
     async def manifest(self, response: Response) -> list[Kept]:
@@ -96,10 +98,10 @@ class _Slo:
         return msgspec.json.decode(content, type=list[Kept])
 
     async def show_manifest(self, request: ObjectRequest, response: Response) -> Response:
-        if not response.ok or request.method == "HEAD" or "range" in request.headers:
-            return response
-        response.headers["content-type"] = "application/json; charset=utf-8"
-        if request.query.get("format") == "raw":
+        raw = request.query.get("format") == "raw"
+        if not raw and response.ok:
+            response.headers["content-type"] = "application/json; charset=utf-8"
+        if raw and response.ok and request.method == "GET" and "range" not in request.headers:
             response.body = slo_manifest.as_put(await self.manifest(response))
             response.headers["content-length"] = str(len(response.body))
             response.headers["etag"] = hashlib.md5(response.body, usedforsecurity=False).hexdigest()
@@ -112,7 +114,7 @@ class _Slo:
         kept = None
         if request.method == "GET" or ETAG not in headers or part is not None:
             if request.method == "HEAD":
-                response = await self.below(request.derive("GET"))
+                response = await self.below(_again(request, "GET"))
             kept = await self.manifest(response)
         account = request.path.account
         etag, size = slo_manifest.whole(kept, account) if kept is not None else (headers[ETAG], int(headers[SIZE]))
@@ -136,6 +138,8 @@ class _Slo:
             raise BadRequest("Manifest must be valid JSON.\n")
         most = self.limits.max_manifest_segments
         wanted = slo_manifest.parse(content, request.path.account, most)
+        if any(one.data is None and one.path == request.path for one in wanted):
+            raise BadRequest(f"Manifest object name {request.path.object!r} cannot be included in the manifest")
         if request.query.get("heartbeat", "").lower() in TRUE:
             return self.beating(request, wanted)
         return await self.keep(request, wanted)
@@ -246,6 +250,12 @@ def _kept(one: Wanted, head: Response | None, wrong: list[str]) -> Kept | None:
     return Kept(name, etag, size, kind, iso(at), chosen, nested)
 
 
+def _again(request: ObjectRequest, method: str) -> ObjectRequest:
+    """The same thing asked for as a whole, whatever the conditions."""
+    same = {name: value for name, value in request.query.items() if name in {"version-id", "symlink"}}
+    return request.derive(method, query=same)
+
+
 def _noted(row: dict[str, Any], facts: dict[str, str]) -> None:
     row["slo_etag"] = f'"{facts[NOTE]}"'
     without(row, NOTE)
@@ -282,9 +292,10 @@ async def _part(request: ObjectRequest, readable: Readable, sizes: list[int], pa
         return refusal
     count = {"x-parts-count": str(len(sizes))}
     if part > len(sizes):
-        return Response(
-            416, {**count, "content-range": f"bytes */{readable.size}"}, b"The part number is not satisfiable"
-        )
+        about = {name: v for name, v in readable.headers.items() if name in STILL_TOLD}
+        about |= {**count, "content-range": f"bytes */{readable.size}", "content-type": HTML}
+        body = b"" if request.method == "HEAD" else b"The requested part number is not satisfiable"
+        return Response(416, about | {"content-length": str(len(body))}, body)
     first = sum(sizes[: part - 1])
     stop = first + sizes[part - 1]
     headers = {**readable.headers, **count, "accept-ranges": "bytes", "content-length": str(stop - first)}
@@ -298,7 +309,10 @@ def _outcome(made: Response, *, as_json: bool) -> bytes:
     """What a client that was answered 202 at once has to be told."""
     said = made.body.decode() if isinstance(made.body, bytes) else ""
     lines, errors = said.partition("Errors:\n")[::2]
-    about = {"Response Status": f"{made.status} {title(made.status)}", "Response Body": lines.strip()}
+    about = {
+        "Response Status": f"{made.status} {title(made.status)}",
+        "Response Body": lines.strip() or ("" if made.ok else title(made.status)),
+    }
     about |= {
         n: made.headers[k] for k, n in (("etag", "Etag"), ("last-modified", "Last Modified")) if k in made.headers
     }

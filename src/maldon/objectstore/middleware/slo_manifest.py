@@ -16,6 +16,7 @@ from maldon.kernel.errors import BadRequest
 from maldon.objectstore.middleware.segments import Segment
 from maldon.objectstore.path import Path
 
+SLO_ETAG, SLO_SIZE = "x-object-sysmeta-slo-etag", "x-object-sysmeta-slo-size"
 KEYS = {"path", "etag", "size_bytes", "range", "data"}
 _RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
 

@@ -172,7 +172,7 @@ def _row(row: dict[str, Any], prefix: str) -> str:
     else:
         name, kind = row["name"][len(prefix) :], "item type-" + row["content_type"].split(";")[0].replace("/", " type-")
         size, date = _human(row["bytes"]), html.escape(row["last_modified"].split(".")[0].replace("T", " "))
-    link = f'<a href="{html.escape("./" + quote(name) if ":" in name else quote(name))}">{html.escape(name)}</a>'
+    link = f'<a href="{html.escape("./" + quote(name))}">{html.escape(name)}</a>'
     cells = (("colname", link), ("colsize", size), ("coldate", date))
     inside = "".join(f'<td class="{name}">{cell}</td>' for name, cell in cells)
     return f'   <tr class="{html.escape(kind)}">{inside}</tr>'

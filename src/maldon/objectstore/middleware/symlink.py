@@ -9,9 +9,10 @@ from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import quote, unquote
 
-from maldon.kernel.errors import BadRequest, Conflict, PreconditionFailed
+from maldon.kernel.errors import BadRequest, Conflict, Forbidden, PreconditionFailed, Unauthorized
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.middleware.rows import override, show, without
+from maldon.objectstore.middleware.slo_manifest import SLO_ETAG, SLO_SIZE
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
 from maldon.objectstore.proxy.reply import HTML, Response
@@ -37,6 +38,8 @@ def make(_store: Store, below: Handler) -> Handler:
                     return _get(request)
                 case "PUT" if TARGET in request.headers or ETAG in request.headers:
                     return _put(request)
+                case "PUT" if KEPT in request.headers and ACCOUNT in request.headers:
+                    request.headers[KEPT_ACCOUNT] = request.headers.pop(ACCOUNT)  # a copy of a link
                 case "POST":
                     return _post(request)
         elif request.is_container and request.method == "GET":
@@ -61,17 +64,18 @@ def make(_store: Store, below: Handler) -> Handler:
             path = _path(named, response.headers.get(KEPT_ACCOUNT) or request.path.account)
             await response.close()
             if followed > LOOP_MAX or path in seen:
-                raise Conflict("Too many levels of symbolic links")
+                raise Conflict(f"Too many levels of symbolic links, maximum allowed is {LOOP_MAX}")
             seen.add(path)
             kept = {name: request.headers[name] for name in ALONG if name in request.headers}
             hidden = path.container.startswith("\x00")  # only a layer links there, and it has asked
             there = request.derive(request.method, path, headers=kept, query=dict(request.query), trusted=hidden)
             response = await answered(below, there)
-            if etag and response.ok and KEPT not in response.headers and not _same(response, etag):
+            if etag and "etag" in response.headers and not _same(response, etag):
                 await response.close()
-                raise Conflict(
-                    f"Object Etag {response.headers['etag']!r} does not match X-Symlink-Target-Etag header {etag!r}"
-                )
+                said = response.headers["etag"].strip('"')
+                error = Conflict(f"Object Etag {said!r} does not match X-Symlink-Target-Etag header {etag!r}")
+                error.headers = (("Content-Location", quote(f"/v1{path}")),)
+                raise error
             response.headers["content-location"] = quote(f"/v1{path}")
         return response
 
@@ -87,6 +91,8 @@ def make(_store: Store, below: Handler) -> Handler:
         if etag := headers.pop(ETAG, "").strip('"').lower():
             target = await _target(request, path, etag)
             kept |= {KEPT_ETAG: etag, KEPT_BYTES: target.headers.get("content-length", "0")}
+            if SLO_ETAG in target.headers:
+                kept[KEPT_BYTES], facts["slo_etag"] = target.headers[SLO_SIZE], target.headers[SLO_ETAG]
             facts |= {"symlink_target_etag": etag, "symlink_target_bytes": kept[KEPT_BYTES]}
             headers.setdefault("content-type", target.headers.get("content-type", ""))
         if not headers.get("content-type"):
@@ -96,9 +102,11 @@ def make(_store: Store, below: Handler) -> Handler:
 
     async def _target(request: ObjectRequest, path: Path, etag: str) -> Response:
         """The target of a static link, which must be that version. Raises Conflict."""
-        found = await answered(handle, request.derive("HEAD", path))
-        if found.status in {401, 403}:
-            raise Conflict("X-Symlink-Target cannot be read")
+        found = await answered(below, request.derive("HEAD", path))
+        if found.status == 401:
+            raise Unauthorized("")
+        if found.status == 403:
+            raise Forbidden("")
         if not found.ok:
             raise Conflict("X-Symlink-Target does not exist")
         if not _same(found, etag):
@@ -114,8 +122,9 @@ def make(_store: Store, below: Handler) -> Handler:
         if named is None or not response.ok:
             return response
         path = _path(named, response.headers.get(KEPT_ACCOUNT) or request.path.account)
-        where = request.base + quote(f"/v1{path}")
-        return Response(307, {"location": where, "content-type": HTML}, b"The requested POST was applied to a symlink.")
+        headers = {"location": quote(f"/v1{path}"), "content-type": HTML}
+        headers |= {ETAG: response.headers[KEPT_ETAG]} if KEPT_ETAG in response.headers else {}
+        return Response(307, headers, b"The requested POST was applied to a symlink. POST directly to the target.")
 
     async def _listed(request: ObjectRequest) -> Response:
         response = await below(request)
@@ -138,7 +147,8 @@ def make(_store: Store, below: Handler) -> Handler:
 
 
 def _same(response: Response, etag: str) -> bool:
-    return response.headers.get("etag", "").strip('"') == etag
+    """Whether it is that version, or a static link to it."""
+    return etag in {response.headers.get("etag", "").strip('"'), response.headers.get(KEPT_ETAG)}
 
 
 def _path(named: str, account: str) -> Path:

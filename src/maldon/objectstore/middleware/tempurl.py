@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from maldon.kernel.errors import BadRequest, Forbidden, Unauthorized
+from maldon.kernel.errors import BadRequest, Unauthorized
 from maldon.kernel.settings import option
 from maldon.objectstore.middleware.layer import Handler, Layer
 from maldon.objectstore.path import Path
@@ -106,7 +106,7 @@ def permit_within(path: Path, key: Key) -> Callable[[ObjectRequest, Mapping[str,
     def check(request: ObjectRequest, _lists: Mapping[str, str]) -> None:
         where = request.path
         if where.account != path.account or (key.container and where.container != path.container):
-            raise Forbidden("")
+            raise refused("")
 
     return check
 
@@ -142,6 +142,7 @@ def make(store: Store, below: Handler) -> Handler:
         request.headers.pop("x-open-expired", None)
         request.headers.pop("x-backend-inbound-x-timestamp", None)
         request.authorize = permit_within(path, key)
+        request.query = {name: value for name, value in query.items() if name != "version-id"}
         return _dressed(await below(request), request, until)
 
     def _texts(request: ObjectRequest, until: int) -> list[str]:

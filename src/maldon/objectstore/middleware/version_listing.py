@@ -5,19 +5,18 @@ with `version_marker` goes on behind one version.
 """
 
 from typing import NamedTuple
+from urllib.parse import quote
 
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore import timestamp
 from maldon.objectstore.middleware.layer import Handler
+from maldon.objectstore.node import Query
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Item, Listing, read_query
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 
 LAST = 9_999_999_999 * timestamp.TICKS
-
-
-NULL_NOTE = "; version_id=null"  # in the row of an object from before versions were on
 
 
 class Version(NamedTuple):
@@ -27,51 +26,81 @@ class Version(NamedTuple):
     at: int
 
     @property
-    def order(self) -> tuple[bytes, int]:
+    def order(self) -> tuple[bytes, float]:
         return self.row["name"].encode(), -self.at
 
 
 async def list_versions(below: Handler, request: ObjectRequest, aside: Path | None, most: int) -> Response:
     """The Listing."""
     query = read_query(request, most)
-    asked = {"prefix": query.prefix, "limit": str(most), "end_marker": query.end_marker}
+    asked = {"prefix": query.prefix, "limit": str(most)}
     if not query.reverse:
-        asked["marker"] = query.marker
+        asked |= {"marker": query.marker, "end_marker": query.end_marker}
     listing = await below(request.derive("GET", request.path, query=asked, trusted=True))
     if not isinstance(listing, Listing):
         return listing
-    current = {row["name"]: row for row in listing.rows}
     hidden = {"prefix": f"\x00{query.prefix}", "limit": str(most), "marker": f"\x00{asked.get('marker', '')}"}
     versions = await _aside(below, request, aside, hidden) if aside is not None else []
-    newest: set[str] = set()
-    for version in versions:
-        name = version.row["name"]
-        version.row["is_latest"] = name not in newest and _is_current(version.row, current.get(name))
-        newest.add(name)
+    _mark_latest(versions, {row["name"]: row for row in listing.rows})
     versions += [
         Version({**row, "version_id": "null", "is_latest": True}, LAST)
-        for row in listing.rows if "symlink_path" not in row
+        for row in listing.rows if "%00versions%00" not in row.get("symlink_path", "")
     ]  # fmt: skip
-    versions.sort(key=lambda version: version.order)
-    after = _marker(request, query.marker)
-    shown = [v.row for v in versions if v.order > after and (not query.end_marker or v.row["name"] < query.end_marker)]
-    listing.rows = (shown[::-1] if query.reverse else shown)[: query.limit]
+    versions.sort(key=lambda version: version.order, reverse=query.reverse)
+    after = _marker(request, query.marker, reverse=query.reverse)
+    rows = [version.row for version in versions if _within(version, after, query)]
+    listing.rows = (_rolled_up(rows, query.prefix, query.delimiter) if query.delimiter else rows)[: query.limit]
     return listing
 
 
-def _marker(request: ObjectRequest, marker: str) -> tuple[bytes, float]:
+def _mark_latest(versions: list[Version], current: dict[str, Item]) -> None:
+    """Which version of each name is what the name has now: the one linked to, or a mark that there is nothing."""
+    seen: set[str] = set()
+    for version in versions:
+        row = version.row
+        place = f"%00{quote(row['name'])}%00{LAST - version.at:016d}"
+        linked = current.get(row["name"])
+        if linked is not None:
+            row["is_latest"] = linked.get("symlink_path", "").endswith(place)
+        else:
+            row["is_latest"] = row["name"] not in seen and row["content_type"].startswith("application/x-deleted")
+        seen.add(row["name"])
+
+
+def _within(version: Version, after: tuple[bytes, float] | None, query: Query) -> bool:
+    """Whether the listing has come to this row, and is not past it."""
+    if after is not None and not (version.order < after if query.reverse else version.order > after):
+        return False
+    name, end = version.row["name"].encode(), query.end_marker.encode()
+    return not end or (name > end if query.reverse else name < end)
+
+
+def _marker(request: ObjectRequest, marker: str, *, reverse: bool) -> tuple[bytes, float] | None:
     """What the rows shown come after: a name, or one version of it. Raises BadRequest."""
     version = request.query.get("version_marker", "")
     if not marker:
         if version:
             raise BadRequest("version_marker cannot be used without marker")
-        return b"", float("-inf")
+        return None
     if not version:
-        return marker.encode(), float("inf")
+        return marker.encode(), float("-inf") if reverse else float("inf")
     try:
-        return marker.encode(), float("-inf") if version == "null" else -timestamp.parse(version)
+        return marker.encode(), -LAST if version == "null" else -timestamp.parse(version)
     except ValueError:
         raise BadRequest("invalid version_marker param") from None
+
+
+def _rolled_up(rows: list[Item], prefix: str, delimiter: str) -> list[Item]:
+    """What has the delimiter behind the prefix stands together as one name."""
+    found: list[Item] = []
+    for row in rows:
+        head, cut, _ = row["name"][len(prefix) :].partition(delimiter)
+        subdir = {"subdir": prefix + head + delimiter}
+        if not cut:
+            found.append(row)
+        elif not found or found[-1] != subdir:
+            found.append(subdir)
+    return found
 
 
 async def _aside(below: Handler, request: ObjectRequest, aside: Path, query: dict[str, str]) -> list[Version]:
@@ -82,12 +111,4 @@ async def _aside(below: Handler, request: ObjectRequest, aside: Path, query: dic
 def _version(row: Item) -> Version:
     _, name, order = row["name"].split("\x00", 2)
     at = LAST - int(order)
-    id_ = "null" if row["hash"].endswith(NULL_NOTE) else timestamp.text(at)
-    return Version({**row, "name": name, "hash": row["hash"].removesuffix(NULL_NOTE), "version_id": id_}, at)
-
-
-def _is_current(row: Item, current: Item | None) -> bool:
-    """Whether the newest version of a name is what the name has now."""
-    if row["content_type"].startswith("application/x-deleted"):
-        return current is None
-    return current is not None and "symlink_path" in current
+    return Version({**row, "name": name, "version_id": timestamp.text(at)}, at)

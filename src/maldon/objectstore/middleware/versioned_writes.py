@@ -15,7 +15,7 @@ from maldon.objectstore.middleware.carrying import AS_IT_IS, write_as
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
-from maldon.objectstore.proxy.reply import Response
+from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
 
@@ -66,29 +66,31 @@ def make(store: Store, below: Handler) -> Handler:
 
     async def _pop(request: ObjectRequest, container: str) -> Response:
         """DELETE: the last version kept takes the place of this one."""
-        path = request.path
-        for kept in reversed(await _kept(request, container)):
-            source = Path(path.account, container, kept["name"])
-            if kept["content_type"].startswith("application/x-deleted"):
-                await answered(below, request.derive("DELETE", source, trusted=True))
-                if not (await answered(below, request.derive("HEAD", path, trusted=True))).ok:
-                    continue
-                break
+        path, rows = request.path, (await _kept(request, container))[::-1]
+        if rows and rows[0]["content_type"].startswith("application/x-deleted"):
+            mark = Path(path.account, container, rows.pop(0)["name"])
+            await answered(below, request.derive("DELETE", mark, trusted=True))
+            if (await answered(below, request.derive("HEAD", path, trusted=True))).ok:
+                return await below(request)
+            if not rows or rows[0]["content_type"].startswith("application/x-deleted"):
+                return Response(204, {"content-type": HTML})
+        for row in rows:
+            source = Path(path.account, container, row["name"])
             got = await answered(below, request.derive("GET", source, query=AS_IT_IS, trusted=True))
             if not got.ok:
                 await got.close()
                 continue
             await _write(request, path, got)
             await answered(below, request.derive("DELETE", source, trusted=True))
-            return Response(204, {"content-type": "text/html; charset=UTF-8"})
+            return Response(204, {"content-type": HTML})
         return await below(request)
 
     async def _bury(request: ObjectRequest, container: str) -> Response:
         """DELETE: the version is kept, and that it was deleted."""
-        if await _push(request, container):
-            mark = _aside(request.path, container, request.timestamp)
-            headers = {"content-type": DELETED, "content-length": "0"}
-            await below(request.derive("PUT", mark, headers=headers, trusted=True))
+        await _push(request, container)
+        mark = _aside(request.path, container, request.timestamp)
+        headers = {"content-type": DELETED, "content-length": "0"}
+        await below(request.derive("PUT", mark, headers=headers, trusted=True))
         return await below(request)
 
     async def _kept(request: ObjectRequest, container: str) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def parse(text: str) -> list[tuple[int | None, int | None]] | None:
         return None
     found: list[tuple[int | None, int | None]] = []
     for part in rest.split(","):
-        match = _ONE.fullmatch(part.strip())
+        match = _ONE.fullmatch(part.replace(" ", ""))
         if match is None or len(part) > 60:
             return None
         first, last = (int(digits) if digits else None for digits in match.groups())

@@ -25,6 +25,7 @@ SMALL = 256 * 1024  # bytes of a body that is read whole before anything is done
 VERSIONS = {"v1", "v1.0"}
 TRUE = {"true", "1", "yes", "on", "t", "y"}
 NOWHERE = Path("")
+MARKERS = {"marker", "end_marker"}  # may lie between any two names
 
 
 class CutOff(BadRequest):
@@ -220,6 +221,8 @@ class ObjectRequest:
         made = ObjectRequest(method, where, {} if headers is None else headers, "", given)
         if path is not None:
             made.path = path
+        if "referer" in self.headers:  # by which access lists may let in
+            made.headers.setdefault("referer", self.headers["referer"])
         made.base, made.trans_id, made.client = self.base, self.trans_id, self.client
         made.actor, made.authorize, made.owner = self.actor, self.authorize, self.owner
         made.trusted = self.trusted or trusted
