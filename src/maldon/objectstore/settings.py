@@ -46,7 +46,6 @@ class ObjectSettings:
     max_header_size: int = option(8192, "Bytes of the longest header value.")
     account_listing_limit: int = option(10000, "Containers in one page of a listing.")
     container_listing_limit: int = option(10000, "Objects in one page of a listing.")
-    allow_open_expired: bool = option(False, "Whether X-Open-Expired reads objects that have expired.")
     strict_cors_mode: bool = option(True, "Whether CORS headers are only sent to origins that the container allows.")
     cors_allow_origin: tuple[str, ...] = option((), "Origins that every container allows.")
     cors_expose_headers: tuple[str, ...] = option((), "Headers that every container lets scripts of other origins see.")

@@ -252,7 +252,9 @@ class _Versions:
             return await self.below(request)
         there = version_path(request.path, timestamp.parse(version or ""))
         headers = dict(request.headers)
-        ends = {name: headers.pop(name) for name in ("x-delete-at", "x-delete-after") if name in headers}
+        ends: dict[str, str] = {
+            name: headers.pop(name) for name in ("x-delete-at", "x-delete-after") if name in headers
+        }
         if ends:  # what the object is now, not the version
             await self.below(request.derive("POST", request.path, headers=ends, trusted=True))
         response = await self.below(request.derive("POST", there, headers=headers, trusted=True))

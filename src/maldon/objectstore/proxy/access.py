@@ -9,7 +9,6 @@ might be let in, while one who is known hears 403.
 import contextlib
 from collections.abc import Awaitable, Mapping
 from functools import lru_cache
-from urllib.parse import quote
 
 from maldon.kernel.errors import Forbidden, Unauthorized
 from maldon.kernel.op import Actor
