@@ -142,6 +142,12 @@ class Bench:
             total=users - have,
         )
         await self.load(f"users list of {users}", 8, lambda _: self.call("GET", f"{url}/users"), width=2)
+        await self.load(
+            "user create, with a password",
+            28,
+            lambda n: self.call("POST", f"{url}/users", {"user": {"name": f"bench-pw-{n}", "password": "a password"}}),
+            width=2,
+        )
 
     async def network(self) -> None:
         url = f"{self.urls['network']}/v2.0"

@@ -125,6 +125,20 @@ async def test_a_limit_has_one_owner_and_something_registered(keystone):
         assert (await post(keystone, {**registered, **more}, 1, **owner)).status == status, (owner, more)
 
 
+async def test_limits_are_listed_page_by_page(keystone):
+    registered = await register(keystone)
+    for name in ("demo", "admin", "service"):
+        await post(keystone, registered, 1, project_id=await keystone.id_of("project", name))
+    whole = (await keystone("GET", "/limits")).json["limits"]
+    paged, query = [], "limit=1"
+    while query:
+        page = (await keystone("GET", f"/limits?{query}")).json
+        paged += page["limits"]
+        query = (page["links"]["next"] or "?").partition("?")[2]
+    assert (paged, len(paged)) == (whole, 3)
+    assert (await keystone("GET", "/limits?marker=none")).status == 400
+
+
 async def test_limits_go_with_their_project(keystone):
     registered, project = await register(keystone), await keystone.make("project", name="p")
     await post(keystone, registered, 1, project_id=project["id"])

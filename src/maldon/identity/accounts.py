@@ -16,6 +16,7 @@ from sqlalchemy import Select, case, delete, insert, select, update
 from maldon.identity.models.user import NOBODY, failed_login, user
 from maldon.identity.named import DOMAIN
 from maldon.identity.passwords import Passwords
+from maldon.identity.plan.user_options import has, password_end
 from maldon.identity.settings import IdentitySettings
 from maldon.identity.standing import REFUSED
 from maldon.identity.verifier import bump
@@ -29,17 +30,6 @@ ACCOUNTS = (
     .join_from(user, DOMAIN, DOMAIN.c.id == user.c.domain_id)
     .join(failed_login, failed_login.c.user_id == user.c.id, isouter=True)
 )
-
-
-def has(row: Any, option: str) -> bool:
-    """Whether a user has an option."""
-    return bool((row.options or {}).get(option))
-
-
-def expires_at(row: Any) -> int | None:
-    """When the user's password ends, if it does."""
-    end: int | None = row.password_expires_at
-    return None if end is None or has(row, "ignore_password_expiry") else end
 
 
 def today(op: Op) -> int:
@@ -60,7 +50,7 @@ async def proven(op: Op, chosen: Select[Any], password: str, *, expired_too: boo
     if not right:
         raise Unauthorized(REFUSED, internal=f"wrong password, locked out or unknown: {row.id if row else 'nobody'}")
     await _note(op, row, fresh)
-    end = expires_at(row)
+    end = password_end(row)
     if end is not None and end <= op.clock.now() and not expired_too:
         what = f"The password is expired and needs to be changed for user: {row.id}."
         raise Unauthorized(what, code="password-expired")

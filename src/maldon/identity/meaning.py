@@ -13,6 +13,7 @@ from maldon.identity.delegated import Handed, read_delegation
 from maldon.identity.models.project import project
 from maldon.identity.models.token import revoked
 from maldon.identity.plan.access_rules import AccessRule
+from maldon.identity.plan.user_options import password_end
 from maldon.identity.standing import REFUSED, USER, check_live, roles_at
 from maldon.identity.token import Scope, Token
 from maldon.identity.world import World
@@ -101,8 +102,8 @@ async def read_meaning(session: Session, world: World, token: Token) -> Meaning:
 
 def _ends(holder: Any) -> str | None:
     """When the holder's password ends, if it does."""
-    end = holder.password_expires_at
-    return None if end is None or (holder.options or {}).get("ignore_password_expiry") else micros_text(end)
+    end = password_end(holder)
+    return None if end is None else micros_text(end)
 
 
 async def _place(session: Session, token: Token) -> Any:

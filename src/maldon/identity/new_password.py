@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from maldon.identity.accounts import DAY, has
+from maldon.identity.accounts import DAY
 from maldon.identity.models.user import past_password
 from maldon.identity.passwords import Passwords
+from maldon.identity.plan.user_options import has
 from maldon.identity.settings import IdentitySettings
 from maldon.kernel.clock import seconds_text
 from maldon.kernel.errors import BadRequest

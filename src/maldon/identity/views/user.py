@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Text, type_coerce
 
-from maldon.identity.accounts import expires_at
 from maldon.identity.models.user import user
+from maldon.identity.plan.user_options import password_end
 from maldon.kernel.clock import micros_text
 
 # What a list selects; the documents stay texts.
@@ -52,7 +52,7 @@ def show(row: Any, base: str) -> dict[str, Any]:
         "name": row.name,
         "domain_id": row.domain_id,
         "enabled": row.enabled,
-        "password_expires_at": time_text(expires_at(row)),
+        "password_expires_at": time_text(password_end(row)),
         "options": row.options or {},
         "links": {"self": f"{base}/users/{row.id}"},
     }
