@@ -1,9 +1,18 @@
-"""Log lines: for people on a terminal, as JSON for machines; one line per event, with the request's id."""
+"""Log lines: for people on a terminal, as JSON for machines; one line per event, with the request's id.
 
+Lines below a warning are written together a moment later, for a system call costs as much as the rest of a line. What
+is worth a warning is written at once, and so is what a thread says or a process at its end.
+"""
+
+import asyncio
+import atexit
+import contextlib
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
@@ -11,13 +20,57 @@ import structlog
 
 Event = MutableMapping[str, Any]
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+TOGETHER_S = 0.02
+
+
+class _Lines:
+    """Where finished lines go: structlog's logger."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._waiting: deque[str] = deque()
+        self._due: asyncio.AbstractEventLoop | None = None  # the loop that will write what is waiting
+        atexit.register(self._write)
+
+    def _at_once(self, line: str) -> None:
+        self._waiting.append(line)
+        self._write()
+
+    def _soon(self, line: str) -> None:
+        self._waiting.append(line)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._write()
+            return
+        if self._due is not loop:
+            self._due = loop
+            loop.call_later(TOGETHER_S, self._write)
+
+    def _write(self) -> None:
+        self._due = None
+        lines = []
+        with contextlib.suppress(IndexError):  # empty, by another thread's doing too
+            while True:
+                lines.append(self._waiting.popleft())
+        if lines and not self._out.closed:
+            self._out.write("\n".join([*lines, ""]))
+            self._out.flush()
+
+    debug = info = _soon
+    msg = log = warning = warn = error = err = exception = critical = fatal = failure = _at_once
 
 
 def _stamp(_logger: Any, level: str, event: Event) -> Event:
     now = time.time()
-    event["time"] = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
+    event["time"] = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
     event["level"] = level
     return event
+
+
+@lru_cache(maxsize=2)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
 def _json(_logger: Any, _level: str, event: Event) -> str:
@@ -27,17 +80,17 @@ def _json(_logger: Any, _level: str, event: Event) -> str:
 def _human(_logger: Any, _level: str, event: Event) -> str:
     when, level, what = event.pop("time"), event.pop("level"), event.pop("event")
     trace = event.pop("exception", None)
-    words = " ".join(f"{k}={v}" for k, v in event.items() if v not in {None, ""})
+    words = " ".join([f"{k}={v}" for k, v in event.items() if v is not None and v != ""])
     return f"{when[11:23]} {level[:4]:4} {what:<12} {words}" + (f"\n{trace}" if trace else "")
 
 
 def set_up(form: str, level: str, out: TextIO = sys.stdout) -> None:
     """Have everything written to `out` from now on."""
-    number = LEVELS.get(level, 20)
+    number, lines = LEVELS.get(level, 20), _Lines(out)
     structlog.configure(
         processors=[_stamp, structlog.processors.format_exc_info, _json if form == "json" else _human],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(
