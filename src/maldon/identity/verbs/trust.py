@@ -59,6 +59,8 @@ async def create(op: Op, own: Verified, wanted: CreateTrust, ends_at: int | None
     if ends_at is not None and ends_at <= now:
         raise BadRequest("expires_at must be in the future.")
     async with op.db.begin() as session:
+        ended = (trust.c.trustor_user_id == wanted.trustor_user_id) & (trust.c.expires_at <= now)
+        await session.run(delete(trust).where(ended))
         parent = await _parent(session, own.token, now)
         await rows.found(session, user, "user", wanted.trustee_user_id)
         role_ids = await _chosen_roles(session, own, wanted, parent)
