@@ -201,13 +201,13 @@ class Connections:
 
 def _server(url: str, options: LdapOptions) -> Any:
     """A server as the library has it: new every time, for it remembers for long that an address did not answer."""
-    parts = urlsplit(url)
-    secure = parts.scheme == "ldaps"
-    tls = _Tls(options) if secure or options.use_tls else None
     try:
+        parts = urlsplit(url)
+        secure = parts.scheme == "ldaps"
         port = parts.port or (636 if secure else 389)
-    except ValueError:
-        port = 389
+    except ValueError as error:
+        raise Broken(f"{url[:200]!r} is no address of a server: {error}") from error
+    tls = _Tls(options) if secure or options.use_tls else None
     return ldap3.Server(
         parts.hostname or "localhost",
         port,
