@@ -15,7 +15,7 @@ from urllib.parse import quote
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from maldon.kernel.errors import BadRequest, CloudError
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer
 from maldon.objectstore.middleware.tempurl import (
     TempurlSettings,
     digest_of,
@@ -112,9 +112,12 @@ def make(store: Store, below: Handler) -> Handler:
             if count >= _number(form.fields, "max_file_count"):
                 return 400, "max file count exceeded"
             count += 1
-            made = await _put(request, form, part)
-            if not made.ok:
-                return made.status, ""
+            try:
+                await _put(request, form, part)
+            except BadForm:
+                raise
+            except CloudError as error:
+                return error.status, error.public
         return (201, "") if count else (400, "no files to process")
 
     async def _check(request: ObjectRequest, fields: dict[str, str]) -> None:
@@ -132,7 +135,7 @@ def make(store: Store, below: Handler) -> Handler:
             raise refused("FormPost: Invalid Signature")
         request.authorize = permit_within(path, key)
 
-    async def _put(request: ObjectRequest, form: Form, part: MultipartSegment) -> Response:
+    async def _put(request: ObjectRequest, form: Form, part: MultipartSegment) -> None:
         most, fields = _number(form.fields, "max_file_size"), form.fields
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -151,7 +154,7 @@ def make(store: Store, below: Handler) -> Handler:
             headers["content-encoding"] = encoding
         path = request.path._replace(object=request.path.object + (part.filename or ""))
         put = request.derive("PUT", Path(*path), headers=headers, body=Given(pieces(), None))
-        return await answered(below, put)
+        await below(put)
 
     return handle
 

@@ -23,17 +23,13 @@ def is_inside(name: str) -> bool:
     return name.startswith(INSIDE)
 
 
-def make(store: Store, below: Handler) -> Handler:
-    open_expired = store.settings.allow_open_expired
-
+def make(_store: Store, below: Handler) -> Handler:
     def handle(request: ObjectRequest) -> Awaitable[Response]:
         headers = request.headers
         for name in [name for name in headers if is_inside(name)]:
             del headers[name]
         if (said := headers.pop("x-timestamp", None)) is not None:
             headers["x-backend-inbound-x-timestamp"] = said
-        if not open_expired:
-            headers.pop("x-open-expired", None)
         return _without_inside(request)
 
     async def _without_inside(request: ObjectRequest) -> Response:

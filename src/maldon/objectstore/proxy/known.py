@@ -43,7 +43,8 @@ class Known:
         return self.remembered(account) or await self._look(account, deleted=True)
 
     async def newest(self, path: Path) -> Book | None:
-        """The same as every replica knows it, and not from memory."""
+        """The container of a path, or the account, as every replica knows it, and not from memory."""
+        path = Path(path.account, path.container)
         self.forget(path)
         place = self._placing.book(path)
         books = await ask_all(self._placing, place, lambda node, spot, _: node.head_book(spot, path))
