@@ -116,7 +116,9 @@ async def call(app: Any, method: str, path: str, query: str, headers: dict[str, 
         "raw_path": path.encode(),
         "root_path": "",
         "query_string": query.encode(),
-        "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items() if v is not None],
+        "headers": [
+            (k.lower().encode(), v.encode("utf-8", "surrogateescape")) for k, v in headers.items() if v is not None
+        ],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }

@@ -204,6 +204,12 @@ async def test_what_expires_is_gone(store):
         ({f"X_Object_Meta_N{n}": "x" for n in range(91)}, 400, b"Too many metadata items; max 90"),
         ({f"X_Object_Meta_N{n}": "x" * 250 for n in range(17)}, 400, b"Total metadata too large; max 4096"),
         ({"X_Object_Meta_V": "x" * 8193}, 400, b"Header value too long: x-object-meta-v"),
+        ({"X_Object_Meta_V": b"\xff".decode("utf-8", "surrogateescape")}, 400, b"x-object-meta-v must be valid UTF-8"),
+        (
+            {"Content_Encoding": b"\xff".decode("utf-8", "surrogateescape")},
+            400,
+            b"content-encoding must be valid UTF-8",
+        ),
         ({"Content_Length": None}, 411, b"Missing Content-Length header."),
         ({"Content_Length": 5 * 2**30 + 3}, 413, b"Your request is too large."),
     ],

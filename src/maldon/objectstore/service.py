@@ -26,6 +26,7 @@ from maldon.objectstore.middleware.chain import LAYERS
 from maldon.objectstore.nodes import Nodes
 from maldon.objectstore.policies import Policies, read_policies
 from maldon.objectstore.proxy.app import Proxy
+from maldon.objectstore.proxy.changes import Changes
 from maldon.objectstore.proxy.known import Known
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.store import Store, Verifier
@@ -113,7 +114,7 @@ async def _disk(cluster: Cluster, name: str) -> AsyncIterator[tuple[Device, Shel
 def proxy_app(cluster: Cluster, verifier: Verifier | None, auth_url: str = "") -> Proxy:
     """The public API."""
     placing = Placing(cluster.rings, cluster.nodes, cluster.settings)
-    known = Known(placing, cluster.settings)
+    known = Known(placing, cluster.settings, Changes(cluster.folder / "changes"))
     return Proxy(Store(cluster.settings, cluster.policies, placing, known, verifier, auth_url, cluster.options))
 
 

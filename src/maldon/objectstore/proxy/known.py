@@ -1,8 +1,8 @@
 """What this proxy knows of accounts and containers: whether they are, their metadata, their totals.
 
 Every request to an object asks for its container's access lists and policy. What was seen is believed for `known_s`
-seconds (one, unless set otherwise) and forgotten at once when this process changes it; that something does not exist is
-never believed. So a change made through another process is seen within that time.
+seconds (one, unless set otherwise) and forgotten at once when a proxy of this machine changes it; that something does
+not exist is never believed. So a change made through another machine is seen within that time.
 """
 
 import time
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.changes import Changes
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.quorum import ask, ask_all
 from maldon.objectstore.settings import ObjectSettings
@@ -20,12 +21,16 @@ MOST = 10_000
 class Known:
     """A look-up of books with a short memory."""
 
-    def __init__(self, placing: Placing, settings: ObjectSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._placing, self._keep_s, self._clock = placing, settings.known_s, clock
+    def __init__(
+        self, placing: Placing, settings: ObjectSettings, changes: Changes, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._placing, self._keep_s, self._changes, self._clock = placing, settings.known_s, changes, clock
         self._seen: dict[tuple[str, str], tuple[float, Book]] = {}
 
     def remembered(self, path: Path) -> Book | None:
         """The account or container of a path, if it was seen just now: no await, for the hot paths."""
+        if self._changes.moved():
+            self._seen.clear()
         seen = self._seen.get(path[:2])
         return seen[1] if seen is not None and seen[0] > self._clock() else None
 
@@ -45,7 +50,6 @@ class Known:
     async def newest(self, path: Path) -> Book | None:
         """The container of a path, or the account, as every replica knows it, and not from memory."""
         path = Path(path.account, path.container)
-        self.forget(path)
         place = self._placing.book(path)
         books = await ask_all(self._placing, place, lambda node, spot, _: node.head_book(spot, path))
         return max(books, key=lambda book: max(book.put_at, book.deleted_at), default=None)
@@ -53,13 +57,15 @@ class Known:
     def forget(self, path: Path) -> None:
         """What was seen of this account or container is not true any more."""
         self._seen.pop(path[:2], None)
+        if self._changes.note():
+            self._seen.clear()
 
     async def _look(self, path: Path, *, deleted: bool = False) -> Book | None:
-        place = self._placing.book(path)
+        place, begun = self._placing.book(path), self._changes.seen
         book = await ask(self._placing, place, lambda node, spot, _: node.head_book(spot, path))
         if book is None or (book.deleted and not deleted):
             return None
-        if not book.deleted:
+        if not book.deleted and begun == self._changes.seen:  # else it was changed while we looked
             while len(self._seen) >= MOST:
                 del self._seen[next(iter(self._seen))]
             self._seen[path[:2]] = (self._clock() + self._keep_s, book)

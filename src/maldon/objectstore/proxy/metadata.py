@@ -5,6 +5,17 @@ from collections.abc import Mapping
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.settings import ObjectSettings
 
+KEEPING = ("x-", "content-")  # what headers begin with that may be kept
+
+
+def is_text(value: str) -> bool:
+    """Whether it came as UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
 
 def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings) -> None:
     """Raise BadRequest for metadata of a `kind` (object, container, account) that cannot be kept."""
@@ -13,6 +24,8 @@ def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings
     for name, value in headers.items():
         if len(value) > limits.max_header_size:
             raise BadRequest(f"Header value too long: {name[:128]}")
+        if not value.isascii() and name.startswith(KEEPING) and not is_text(value):
+            raise BadRequest(f"{name[:128]} must be valid UTF-8")
         if name.startswith(prefix):
             length = _check_item(name[len(prefix) :], value, limits)
             if value:
@@ -27,10 +40,7 @@ def _check_item(name: str, value: str, limits: ObjectSettings) -> int:
     """The bytes an item takes."""
     if not name:
         raise BadRequest("Metadata name cannot be empty")
-    try:
-        name_size, value_size = len(name.encode("latin-1")), len(value.encode())
-    except UnicodeEncodeError:
-        raise BadRequest("Metadata must be valid UTF-8") from None
+    name_size, value_size = len(name.encode("latin-1")), len(value.encode())
     if name_size > limits.max_meta_name_length:
         raise BadRequest(f"Metadata name too long: {name[:128]}")
     if value_size > limits.max_meta_value_length:

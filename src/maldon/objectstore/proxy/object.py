@@ -5,8 +5,9 @@ by all replicas at once and answered when a quorum has it on stable storage, the
 """
 
 import mimetypes
+import posixpath
 from collections.abc import AsyncIterator
-from functools import partial
+from functools import lru_cache, partial
 
 from maldon.kernel.errors import BadRequest, CloudError, NotFound, PreconditionFailed, TooLarge
 from maldon.objectstore.node import Book, Put, Reading, Record, Spot, Superseded
@@ -190,14 +191,16 @@ def _kept(store: Store, request: ObjectRequest) -> dict[str, str]:
     return {name: value for name, value in kept.items() if value}
 
 
+@lru_cache(maxsize=1024)
+def _guessed(suffix: str) -> str:
+    return mimetypes.guess_type(f"name{suffix}")[0] or "application/octet-stream"
+
+
 def content_type(request: ObjectRequest) -> str:
-    """What the client says, or what the name suggests. Raises BadRequest for what is no text."""
+    """What the client says, or what the name suggests."""
     given = request.headers.get("content-type", "")
     if not given or request.headers.get("x-detect-content-type", "").lower() in TRUE:
-        guessed, _ = mimetypes.guess_type(request.path.object)
-        return guessed or "application/octet-stream"
-    if "\udc80" <= max(given) <= "\udcff":  # bytes that are no text
-        raise BadRequest("Please specify a valid Content-Type.")
+        return _guessed(posixpath.splitext(request.path.object)[1])
     return given
 
 

@@ -1,0 +1,80 @@
+"""Several processes serve one node's objects: the same port, the same disk, one truth; one of them may die."""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import http.client
+import os
+import signal
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from tests.clouds import running_cloud, wait_for
+from tests.servers import free_port
+
+
+class Client:
+    """Each request by a connection of its own, so that any of the processes may answer it."""
+
+    def __init__(self, cloud):
+        api = cloud.api()
+        catalog = api("GET", "/identity/v3/auth/catalog")[1]["catalog"]
+        service = next(service for service in catalog if service["type"] == "object-store")
+        url = urlsplit(service["endpoints"][0]["url"])
+        self.port, self.path, self.token = url.port, url.path, api._token
+
+    def __call__(self, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            sent = {"X-Auth-Token": self.token, **{k.replace("_", "-"): v for k, v in headers.items()}}
+            connection.request(method, f"{self.path}/{path}", body, {k: v for k, v in sent.items() if v})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+
+def listeners(pid, port):
+    """The processes of the cloud that listen on a port."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children()]
+    return {p.pid for p in family if any(c.laddr.port == port and c.status == "LISTEN" for c in p.net_connections())}
+
+
+@pytest.fixture
+def served():
+    port = free_port()
+    with running_cloud(simulate=True, settings=f"[object]\nworkers = 3\nport = {port}\n") as cloud:
+        wait_for("three listeners", lambda: len(listeners(cloud.pid, port)) == 3)
+        client = Client(cloud)
+        assert client.port == port
+        yield cloud, client
+
+
+def test_all_processes_see_the_same(served):
+    cloud, client = served
+    assert client("PUT", "c")[0] == 201
+    bodies = {f"o{n:03}": os.urandom(4096 if n % 10 else 400_000) for n in range(100)}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda n: client("PUT", f"c/{n}", bodies[n])[0], bodies)) == {201}
+        assert list(pool.map(lambda n: client("GET", f"c/{n}")[1], bodies)) == list(bodies.values())
+    assert client("GET", "c")[1].decode().split() == sorted(bodies)
+    for acl, status in ((".r:*", 200), ("", 401)) * 3:  # at once, whoever was told
+        assert (
+            client("POST", "c", X_Container_Read=acl or None, X_Remove_Container_Read="x" if not acl else None)[0]
+            == 204
+        )
+        assert [client("GET", "c/o001", X_Auth_Token="")[0] for _ in range(6)] == [status] * 6
+
+    victim = min(listeners(cloud.pid, client.port) - {cloud.pid})
+    os.kill(victim, signal.SIGKILL)
+    wait_for("another in its place", lambda: len(listeners(cloud.pid, client.port) - {victim}) == 3)
+    for n in range(12):
+        assert client("PUT", f"c/after{n}", b"x" * n)[0] == 201
+    digests = {name: hashlib.md5(client("GET", f"c/{name}")[1]).digest() for name in bodies}
+    assert digests == {name: hashlib.md5(body).digest() for name, body in bodies.items()}
+
+    family = {p.pid for p in psutil.Process(cloud.pid).children()}
+    cloud.kill()
+    wait_for("no worker outlives its cloud", lambda: not any(psutil.pid_exists(pid) for pid in family))
+    cloud.start()
+    assert len(client("GET", "c")[1].split()) == 112
