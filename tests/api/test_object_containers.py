@@ -148,8 +148,8 @@ async def test_an_account_lists_its_containers(store):
     await store("DELETE", "three")
     rows = (await store("GET", query="format=json")).json
     assert [(row["name"], row["count"], row["bytes"], set(row)) for row in rows] == [
-        ("one", 0, 0, {"name", "count", "bytes", "last_modified"}),
-        ("two", 0, 0, {"name", "count", "bytes", "last_modified"}),
+        ("one", 0, 0, {"name", "count", "bytes", "last_modified", "storage_policy"}),
+        ("two", 0, 0, {"name", "count", "bytes", "last_modified", "storage_policy"}),
     ]
     xml = (await store("GET", query="format=xml&limit=1")).body.decode()
     assert xml.startswith(

@@ -36,8 +36,12 @@ class Client:
 
 def listeners(pid, port):
     """The processes of the cloud that listen on a port."""
-    family = [psutil.Process(pid), *psutil.Process(pid).children()]
-    return {p.pid for p in family if any(c.laddr.port == port and c.status == "LISTEN" for c in p.net_connections())}
+    found = set()
+    for process in (psutil.Process(pid), *psutil.Process(pid).children()):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(c.laddr.port == port and c.status == "LISTEN" for c in process.net_connections()):
+                found.add(process.pid)
+    return found
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ async def test_json_is_what_the_api_says(shelves):
     account = Path("AUTH_ann")
     await shelf.update_book(0, account, [Row("box", at, 12, count=3)])
     assert json.loads((await shelf.list_json(0, account, Query())).json) == [
-        {"name": "box", "count": 3, "bytes": 12, "last_modified": "2013-11-19T20:08:13.283450"}
+        {"name": "box", "count": 3, "bytes": 12, "last_modified": "2013-11-19T20:08:13.283450", "storage_policy": 0}
     ]
 
 

@@ -36,12 +36,13 @@ class ObjectItem(msgspec.Struct, frozen=True):
 
 
 class ContainerItem(msgspec.Struct, frozen=True):
-    """A container in an account's listing."""
+    """A container in an account's listing; of its storage policy a disk knows the index, and the proxy the name."""
 
     name: str
     count: int
     bytes: int
     last_modified: str
+    storage_policy: int
 
 
 _encode = msgspec.json.Encoder().encode
@@ -64,7 +65,7 @@ def shown(row: Row, kind: Kind) -> str:
     at = last_modified(row.timestamp)
     if kind is Kind.CONTAINER:
         return _encode(ObjectItem(row.name, row.etag, row.size, row.content_type, at)).decode()
-    return _encode(ContainerItem(row.name, row.count, row.size, at)).decode()
+    return _encode(ContainerItem(row.name, row.count, row.size, at, row.policy)).decode()
 
 
 def subdir_item(name: str) -> str:

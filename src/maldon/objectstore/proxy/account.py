@@ -30,7 +30,13 @@ async def get(store: Store, request: ObjectRequest) -> Response:
     headers["x-account-container-count"] = str(book.containers)
     headers["x-account-object-count"] = str(book.objects)
     headers["x-account-bytes-used"] = str(book.size)
-    return Listing(book, headers, json)
+    listing = Listing(book, headers, json)
+    if json != b"[]":
+        for row in listing.rows:
+            policy = store.policies.get(row.pop("storage_policy", 0))
+            if policy is not None:
+                row["storage_policy"] = policy.name
+    return listing
 
 
 async def _listed(store: Store, request: ObjectRequest, query: Query) -> tuple[Book, bytes]:

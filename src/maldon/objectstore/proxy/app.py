@@ -47,6 +47,8 @@ class Proxy:
             where = request.where
             trans_id = request.trans_id = new_trans_id(request.headers.get("x-trans-id-extra", ""))
             response = self._information(scope["method"]) if where == "/info" else await self.handler(request)
+            if request.headers.get("connection", "").lower() == "keep-alive":
+                response.headers["connection"] = "keep-alive"
         except CloudError as error:
             response = refused(error)
             self._note(error, trans_id, where)

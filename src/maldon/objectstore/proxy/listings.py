@@ -130,5 +130,5 @@ def _element(inner: str, row: Item, fields: Sequence[str]) -> str:
 
 _FIELDS = {
     "object": ("name", "hash", "bytes", "content_type", "last_modified"),
-    "container": ("name", "count", "bytes", "last_modified"),
+    "container": ("name", "count", "bytes", "last_modified", "storage_policy"),
 }

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-from maldon.kernel.errors import BadRequest, CloudError, PreconditionFailed, TooLarge
+from maldon.kernel.errors import BadRequest, CloudError, NotOffered, PreconditionFailed, TooLarge
 from maldon.kernel.op import Actor
 from maldon.objectstore import timestamp
 from maldon.objectstore.path import Path
@@ -252,6 +252,8 @@ def read_request(scope: Any, receive: Receive, timeout_s: float) -> ObjectReques
         headers = _joined(raw_headers)
     length = headers.get("content-length")
     chunked = "transfer-encoding" in headers
+    if chunked and headers["transfer-encoding"].lower() != "chunked":
+        raise NotOffered("Unsupported Transfer-Coding header value specified in Transfer-Encoding header")
     size = None if chunked else int(length) if length and length.isdecimal() else 0
     raw = scope["raw_path"]
     root = scope.get("root_path", "")
