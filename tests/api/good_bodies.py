@@ -44,6 +44,7 @@ LEAST = (
     (r".*", "member"),
 )
 BODYLESS = (
+    r"POST /identity/v3/OS-OAUTH1/(request|access)_token",  # signed in their headers
     r"PUT /identity/v3/(OS-EP-FILTER|policies/{policy_id}/OS-ENDPOINT-POLICY)/.*",
     r"PUT /identity/.*/(roles/{role_id}|inherited_to_projects|tags/{tag}|users/{user_id}|implies/{implied_role_id})",
     r"PUT /(image|network|compute)/.*/tags/{tag}",
@@ -251,6 +252,9 @@ def _endpoint_cases(t: Mapping[str, str]) -> dict[str, Case]:
         f"POST {groups}": Case({"endpoint_group": group}),
         f"PATCH {groups}/{{endpoint_group_id}}": Case({"endpoint_group": group}),
         f"POST {policies}": Case({"policy": policy}),
+        "POST /identity/v3/OS-OAUTH1/consumers": Case({"consumer": {"description": "d"}}),
+        "PATCH /identity/v3/OS-OAUTH1/consumers/{consumer_id}": Case({"consumer": {"description": "e"}}),
+        "PUT /identity/v3/OS-OAUTH1/authorize/{request_token_id}": Case({"roles": [{"id": t["admin role"]}]}),
         f"PATCH {policies}/{{policy_id}}": Case({"policy": {**policy, "blob": "text"}}),
     }
 

@@ -2,7 +2,10 @@
 
 import base64
 import hashlib
+import hmac
 import json
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
 from sqlalchemy import select, update
@@ -318,6 +321,80 @@ async def test_a_signature_means_nothing_without_a_role(keystone):
     path = f"/projects/{made['project_id']}/users/{made['user_id']}/roles/{role_id}"
     assert (await keystone("DELETE", path)).status == 204
     assert (await signed(keystone, V2)).status == 401
+
+
+def signed_now(keystone, made):
+    """An S3 request signed at this moment with an EC2 credential."""
+    when = format_datetime(datetime.fromtimestamp(keystone.cloud.clock.now() // SECOND, UTC))
+    text = f"GET\n\n\n{when}\n/bucket"
+    signature = base64.b64encode(hmac.digest(made["secret"].encode(), text.encode(), "sha1")).decode()
+    return {"access": made["access"], "token": base64.b64encode(text.encode()).decode(), "signature": signature}
+
+
+async def with_application_credential(keystone, demo, **values):
+    """Demo, logged in by an application credential with the role reader; that credential."""
+    user_id, _ = await ids(keystone)
+    body = {"name": "app", "secret": "app secret", "roles": [{"name": "reader"}], **values}
+    made = await demo.make("application_credential", f"users/{user_id}/application_credentials", **body)
+    proof = {"id": made["id"], "secret": "app secret"}
+    got = await keystone.auth({"methods": ["application_credential"], "application_credential": proof})
+    return keystone.as_(got.headers["x-subject-token"]), made
+
+
+async def test_an_ec2_credential_gives_no_more_than_what_it_was_made_with(keystone, demo):
+    user_id, project_id = await ids(keystone)
+    at = f"/users/{user_id}/credentials/OS-EC2"
+    app, credential_of = await with_application_credential(keystone, demo, unrestricted=True)
+    assert (await app("POST", at, {"tenant_id": await keystone.id_of("project", "admin")})).status == 403
+    made = (await app("POST", at, {"tenant_id": project_id})).json["credential"]
+    token = (await signed(keystone, signed_now(keystone, made), "s3")).json["token"]
+    assert [role["name"] for role in token["roles"]] == ["reader"]
+    assert token["application_credential"]["id"] == credential_of["id"]
+    (kept,) = (await demo("GET", "/credentials?type=ec2")).json["credentials"]
+    free = {"access": made["access"], "secret": made["secret"]}
+    change = {"credential": {"blob": json.dumps(free)}}
+    assert (await demo("PATCH", f"/credentials/{kept['id']}", change)).status == 400
+    own = {"user_id": user_id, "project_id": project_id, "type": "ec2"}
+    forged = {**own, "blob": json.dumps({"access": "x", "secret": "y", "trust_id": credential_of["id"]})}
+    assert (await demo("POST", "/credentials", {"credential": forged})).status == 400
+    whole = {**own, "blob": json.dumps({"access": "x", "secret": "y"})}
+    assert "app_cred_id" in (await app("POST", "/credentials", {"credential": whole})).json["credential"]["blob"]
+    await demo("DELETE", f"/users/{user_id}/application_credentials/{credential_of['id']}")
+    assert (await signed(keystone, signed_now(keystone, made), "s3")).status == 401
+
+
+async def test_a_restricted_application_credential_makes_none(keystone, demo):
+    user_id, project_id = await ids(keystone)
+    at = f"/users/{user_id}/credentials/OS-EC2"
+    made = (await demo("POST", at, {"tenant_id": project_id})).json["credential"]
+    app, _ = await with_application_credential(keystone, demo)
+    totp = {"credential": {"user_id": user_id, "type": "totp", "blob": "b"}}
+    for path, body in ((at, {"tenant_id": project_id}), ("/credentials", totp)):
+        assert (await app("POST", path, body)).status == 403
+    assert (await app("DELETE", f"{at}/{made['access']}")).status == 403
+    assert (await app("GET", f"{at}/{made['access']}")).status == 200
+
+
+async def test_an_ec2_credential_of_a_trust_ends_with_it(keystone, demo):
+    _, project_id = await ids(keystone)
+    trustee = await keystone.make("user", name="trustee", password="pw")
+    trust = await demo.make(
+        "trust",
+        "OS-TRUST/trusts",
+        trustor_user_id=await keystone.id_of("user", "demo"),
+        trustee_user_id=trustee["id"],
+        project_id=project_id,
+        impersonation=False,
+        roles=[{"name": "reader"}],
+    )
+    by_trust = await keystone.logged_in("trustee", "pw", {"OS-TRUST:trust": {"id": trust["id"]}})
+    at = f"/users/{trustee['id']}/credentials/OS-EC2"
+    made = (await by_trust("POST", at, {"tenant_id": project_id})).json["credential"]
+    assert made["trust_id"] == trust["id"]
+    token = (await signed(keystone, signed_now(keystone, made), "s3")).json["token"]
+    assert (token["OS-TRUST:trust"]["id"], [role["name"] for role in token["roles"]]) == (trust["id"], ["reader"])
+    assert (await demo("DELETE", f"/OS-TRUST/trusts/{trust['id']}")).status == 204
+    assert (await signed(keystone, signed_now(keystone, made), "s3")).status == 401
 
 
 S3_V2 = "GET\n\n\nTue, 27 Mar 2007 19:36:42 +0000\n/johnsmith/photos/puppy.jpg"

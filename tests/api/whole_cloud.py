@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from sqlalchemy import func, select
 
@@ -42,6 +43,7 @@ from tests.api.good_bodies import (
 )
 from tests.harness import Answer, Cloud, cloud
 from tests.identity_cloud import DRIVERS
+from tests.oauth1 import signed
 from tests.servers_rig import Host, Rig
 
 QUICK = identity.IdentitySettings(hash_memory_kib=64, hash_passes=1)
@@ -218,6 +220,7 @@ async def _identity_things(w: Whole) -> None:
     t["credentials"] = (await w.make("admin", "/identity/v3/credentials", {"credential": own}))["id"]
     t["OS-EC2"] = "an-access-key"
     await _endpoint_things(w)
+    await _oauth1_things(w)
     await _delegated_things(w)
 
 
@@ -238,6 +241,31 @@ async def _delegated_things(w: Whole) -> None:
     at = f"/identity/v3/users/{t['users']}/application_credentials"
     made = await w.make("user", at, {"application_credential": body})
     t["application_credentials"], t["access_rules"] = made["id"], made["access_rules"][0]["id"]
+
+
+async def _oauth1_things(w: Whole) -> None:
+    """A consumer, a request token of it that nobody has authorized, an access token for what the admin may do."""
+    t, root = w.things, "/identity/v3/OS-OAUTH1"
+    made = await w.make("admin", f"{root}/consumers", {"consumer": {"description": "d"}})
+    t["consumers"] = made["id"]
+    roles = (await w.ask("admin", "GET", "/identity/v3/roles?name=admin")).json["roles"]
+    project = (await w.ask("admin", "GET", "/identity/v3/projects?name=admin")).json["projects"][0]["id"]
+    t["admin role"] = roles[0]["id"]
+
+    async def ask(step: str, **more: str) -> dict[str, str]:
+        path = f"/OS-OAUTH1/{step}"
+        header = signed("POST", path, w.cloud.clock.now(), made["id"], made["secret"], **more)
+        sent = {"Authorization": header, "Requested_Project_Id": project}
+        got = await w.ask("none", "POST", f"/identity/v3{path}", **sent)
+        assert got.status == 201, got.body
+        return dict(parse_qsl(got.body.decode()))
+
+    asked = await ask("request_token")
+    yes = await w.ask("admin", "PUT", f"{root}/authorize/{asked['oauth_token']}", {"roles": [{"name": "admin"}]})
+    verifier = yes.json["token"]["oauth_verifier"]
+    secrets = {"token": asked["oauth_token"], "token_secret": asked["oauth_token_secret"]}
+    t["access_tokens"] = (await ask("access_token", verifier=verifier, **secrets))["oauth_token"]
+    t["authorize"] = (await ask("request_token"))["oauth_token"]
 
 
 async def _endpoint_things(w: Whole) -> None:

@@ -12,11 +12,12 @@ from sqlalchemy import Column, select, update
 
 from maldon.identity.keys import TokenKeys
 from maldon.identity.models.credential import credential
+from maldon.identity.models.oauth1 import access_token, consumer, request_token
 from maldon.kernel.errors import Unavailable
 from maldon.kernel.op import Database, Op
 
 _PAGE = 500
-PLACES: tuple[Column[str], ...] = (credential.c.sealed,)
+PLACES: tuple[Column[str], ...] = tuple(t.c.sealed for t in (credential, consumer, request_token, access_token))
 
 
 class CredentialKeys(TokenKeys):

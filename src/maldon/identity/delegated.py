@@ -1,7 +1,7 @@
 """What was handed on to the holder of a token, and is still there: the roles, and how the token shows it.
 
-A trust gives its roles as long as the trustor has them all; an application credential as long as its user has. Whoever
-handed on must be alive like the holder. Anything else raises Unauthorized.
+A trust gives its roles as long as the trustor has them all; an application credential, and an OAuth access token, as
+long as its user has. Whoever handed on must be alive like the holder. Anything else raises Unauthorized.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +16,7 @@ from maldon.identity.models.application_credential import (
     application_credential_access_rule,
     application_credential_role,
 )
+from maldon.identity.models.oauth1 import access_token
 from maldon.identity.models.trust import trust, trust_role
 from maldon.identity.plan.access_rules import AccessRule
 from maldon.identity.plan.effective import closure
@@ -27,6 +28,7 @@ from maldon.kernel.op import Session
 
 _TRUST = select(trust).where(trust.c.id == bindparam("id"))
 _TRUST_ROLES = select(trust_role.c.role_id).where(trust_role.c.trust_id == bindparam("id"))
+_ACCESS_TOKEN = select(access_token).where(access_token.c.id == bindparam("id"))
 _CREDENTIAL = select(application_credential).where(application_credential.c.id == bindparam("id"))
 _CREDENTIAL_ROLES = select(application_credential_role.c.role_id).where(
     application_credential_role.c.credential_id == bindparam("id")
@@ -57,6 +59,16 @@ async def read_delegation(
 ) -> Handed:
     """What the token's delegation gives; `parent_id` is what is above the project of its scope."""
     return await _READERS[handed.kind](session, world, token, handed, parent_id)
+
+
+async def delegation_end(session: Session, handed: Delegation) -> int | None:
+    """When it ends, None for never. Raises Unauthorized where it is gone already."""
+    table = _TABLES[handed.kind]
+    row = await session.first(select(table.c.expires_at).where(table.c.id == handed.id))
+    if row is None:
+        raise Unauthorized(REFUSED, internal=f"{handed.kind} {handed.id} is gone")
+    end: int | None = row.expires_at
+    return end
 
 
 async def _trust(session: Session, world: World, token: Token, handed: Delegation, parent_id: str | None) -> Handed:
@@ -107,4 +119,19 @@ def _check_held(world: World, handed: set[str], held: set[str], who: str) -> Non
         raise Unauthorized(REFUSED, internal=f"{who} has lost the roles {', '.join(sorted(lost))}")
 
 
-_READERS: Mapping[str, Reader] = {"trust": _trust, "application_credential": _application_credential}
+async def _oauth1(session: Session, world: World, token: Token, handed: Delegation, parent_id: str | None) -> Handed:
+    row = await session.first(_ACCESS_TOKEN, {"id": handed.id})
+    if row is None or row.user_id != token.user_id:
+        raise Unauthorized(REFUSED, internal=f"access token {handed.id} is gone")
+    held = await roles_at(session, token.user_id, token.scope, parent_id)
+    _check_held(world, set(row.role_ids), held, f"user {token.user_id} of access token {row.id}")
+    shown = {"access_token_id": row.id, "consumer_id": row.consumer_id}
+    return Handed(set(row.role_ids), {"OS-OAUTH1": shown})
+
+
+_TABLES = {"trust": trust, "application_credential": application_credential, "oauth1": access_token}
+_READERS: Mapping[str, Reader] = {
+    "trust": _trust,
+    "application_credential": _application_credential,
+    "oauth1": _oauth1,
+}

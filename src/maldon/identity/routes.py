@@ -7,6 +7,7 @@ from maldon.identity import (
     routes_delegation,
     routes_domain_config,
     routes_endpoint,
+    routes_oauth1,
     routes_people,
     routes_places,
 )
@@ -18,6 +19,7 @@ from maldon.identity.policies import domain_config as domain_config_rules
 from maldon.identity.policies import endpoint_filter as endpoint_filter_rules
 from maldon.identity.policies import group as group_rules
 from maldon.identity.policies import limit as limit_rules
+from maldon.identity.policies import oauth1 as oauth1_rules
 from maldon.identity.policies import policy as policy_rules
 from maldon.identity.policies import project as project_rules
 from maldon.identity.policies import role as role_rules
@@ -69,6 +71,7 @@ _ROUTES: dict[str, Methods] = {
     **routes_delegation.ROUTES,
     **routes_endpoint.ROUTES,
     **routes_domain_config.ROUTES,
+    **routes_oauth1.ROUTES,
 }
 
 # Whatever can be read can be asked for its headers alone.
@@ -95,6 +98,7 @@ SERVICE = Service(
         *endpoint_filter_rules.RULES,
         *policy_rules.RULES,
         *domain_config_rules.RULES,
+        *oauth1_rules.RULES,
     ),
     IDENTITY,
 )

@@ -19,9 +19,9 @@ class IdentitySettings:
     active_keys: int = option(3, "Token keys kept when they are rotated: the staged one, the primary, older ones.")
     hash_memory_kib: int = option(19_456, "KiB of memory that hashing a password takes (argon2id).")
     hash_passes: int = option(2, "Passes that hashing a password takes (argon2id).")
-    signature_window_s: int = option(
-        900, "Seconds that a request signed with an EC2 credential is good for, both ways."
-    )
+    signature_window_s: int = option(900, "Seconds that a signed request (EC2, S3, OAuth) is good for, both ways.")
+    request_token_s: int = option(28_800, "Seconds that a user has to authorize an OAuth request token.")
+    access_token_s: int = option(86_400, "Seconds that an OAuth access token lasts.")
     hashes_at_once: int = option(2, "Passwords hashed at the same time by one process; further logins wait.")
     lockout_attempts: int = option(0, "Wrong passwords in a row after which a user is locked out; 0 never.")
     lockout_s: int = option(1800, "Seconds that a user stays locked out after the last wrong password.")

@@ -2,15 +2,19 @@
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 
 from maldon.identity import lists, rows
+from maldon.identity.api.own import own_token, refuse_restricted
 from maldon.identity.credential_keys import CredentialKeys
 from maldon.identity.models.credential import credential
 from maldon.identity.schemas.credential import CreateCredential, UpdateCredential
 from maldon.identity.schemas.fields import given, load
 from maldon.identity.verbs import credential as verbs
+from maldon.identity.verifier import Verified
 from maldon.identity.views.credential import credential as view
+from maldon.kernel.errors import BadRequest
 from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, empty, json
 
@@ -55,13 +59,28 @@ def _shown(request: Request, op: Op, row: Any, status: int = 200) -> Reply:
 async def create(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "credential", CreateCredential)
     op.may("identity:create_credential", target(wanted.user_id, wanted.project_id))
+    own = await own_token(request, op)
+    refuse_restricted(own)
+    values = given(wanted, *_FIELDS) | {"extra": extra or None}
+    if wanted.type == verbs.EC2:
+        values["blob"] = _bound(own, wanted)
     async with op.db.begin() as session:
-        row = await verbs.make(op, session, given(wanted, *_FIELDS) | {"extra": extra or None})
+        row = await verbs.make(op, session, values)
     return _shown(request, op, row, 201)
+
+
+def _bound(own: Verified, wanted: CreateCredential) -> str:
+    """The blob of an EC2 credential, with what its maker's token is bound to and no word else of that."""
+    found, binding = verbs.fields(wanted.blob), verbs.bound(own, wanted.user_id, wanted.project_id)
+    for name in verbs.BOUND:
+        if found.get(name) and found[name] != binding.get(name):
+            raise BadRequest(f"{name} follows from the token that a credential is made with; it cannot be given.")
+    return msgspec.json.encode({**found, **binding}).decode() if binding else wanted.blob
 
 
 async def update(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "credential", UpdateCredential)
+    refuse_restricted(await own_token(request, op))
     async with op.db.begin() as session:
         row = await _guarded(session, op, request, "identity:update_credential")
         values = given(wanted, *_FIELDS) | {"extra": rows.merged(row.extra, extra)}
@@ -70,6 +89,7 @@ async def update(request: Request, op: Op) -> Reply:
 
 
 async def remove(request: Request, op: Op) -> Reply:
+    refuse_restricted(await own_token(request, op))
     async with op.db.begin() as session:
         row = await _guarded(session, op, request, "identity:delete_credential")
         await rows.remove(session, credential, "credential", row.id)

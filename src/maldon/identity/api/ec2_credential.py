@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from maldon.identity import lists, rows
 from maldon.identity.api.credential import target
+from maldon.identity.api.own import own_token, refuse_restricted
 from maldon.identity.credential_keys import CredentialKeys
 from maldon.identity.models.credential import credential
 from maldon.identity.models.project import project
@@ -46,7 +47,11 @@ async def show(request: Request, op: Op) -> Reply:
 async def create(request: Request, op: Op) -> Reply:
     wanted, user_id = await request.load(CreateEc2), request.path["user_id"]
     op.may("identity:ec2_create_credential", target(user_id, wanted.tenant_id))
-    blob = {"access": secrets.token_hex(16), "secret": secrets.token_hex(16), "trust_id": None}
+    own = await own_token(request, op)
+    if own.token.delegation is not None and own.token.delegation.kind == "application_credential":
+        refuse_restricted(own)
+    keys = {"access": secrets.token_hex(16), "secret": secrets.token_hex(16), "trust_id": None}
+    blob = {**keys, **verbs.bound(own, user_id, wanted.tenant_id)}
     values = {
         "user_id": user_id,
         "project_id": wanted.tenant_id,
@@ -62,6 +67,7 @@ async def create(request: Request, op: Op) -> Reply:
 
 async def remove(request: Request, op: Op) -> Reply:
     op.may("identity:ec2_delete_credential", target(request.path["user_id"], None))
+    refuse_restricted(await own_token(request, op))
     async with op.db.begin() as session:
         row = await _found(session, request)
         await rows.remove(session, credential, "credential", row.id)

@@ -7,7 +7,7 @@ seen later and is the same for all.
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from maldon.identity.methods import application_credential, external, password, token, totp
+from maldon.identity.methods import application_credential, external, oauth1, password, token, totp
 from maldon.identity.methods.proven import Proven
 from maldon.identity.schemas.token import Proof
 from maldon.kernel.op import Op
@@ -21,4 +21,5 @@ METHODS: Mapping[str, Method] = {
     "totp": totp.prove,
     "application_credential": application_credential.prove,
     "external": external.prove,
+    "oauth1": oauth1.prove,
 }

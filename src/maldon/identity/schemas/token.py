@@ -63,6 +63,7 @@ class Proof(msgspec.Struct):
     totp: ByTotp | None = None
     application_credential: ByApplicationCredential | None = None
     external: dict[str, Any] = {}
+    oauth1: dict[str, Any] = {}
 
 
 class System(msgspec.Struct):

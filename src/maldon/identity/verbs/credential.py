@@ -12,13 +12,19 @@ from maldon.identity.credential_keys import CredentialKeys
 from maldon.identity.models.credential import credential
 from maldon.identity.models.project import project
 from maldon.identity.models.user import user
-from maldon.kernel.errors import BadRequest, NotFound
+from maldon.identity.token import Delegation, DelegationKind
+from maldon.identity.verifier import Verified
+from maldon.kernel.errors import BadRequest, Forbidden, NotFound
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op, Session
 
 EC2 = "ec2"
-# Who may do what by an EC2 credential follows from these, so they stay as they were made.
-_BOUND = ("trust_id", "app_cred_id", "access_token_id")
+# Under which delegation an EC2 credential was made, by the name in its blob: it gives no more than that did.
+BOUND: dict[str, DelegationKind] = {
+    "trust_id": "trust",
+    "app_cred_id": "application_credential",
+    "access_token_id": "oauth1",
+}
 
 
 def access_hash(access: str) -> str:
@@ -36,6 +42,21 @@ def fields(blob: str) -> dict[str, Any]:
         if not isinstance(found.get(name), str) or not 0 < len(found[name]) <= 255:
             raise BadRequest(f"The blob of a credential of type ec2 must hold {name}, a text of 1 to 255 characters.")
     return found
+
+
+def bound(own: Verified, user_id: str, project_id: str | None) -> dict[str, str]:
+    """What an EC2 credential made with this token must hold beside its keys. Raises Forbidden."""
+    handed = own.token.delegation
+    if handed is None:
+        return {}
+    if (user_id, project_id) != (own.token.user_id, own.token.scope.id):
+        raise Forbidden("With what was delegated to you, you make EC2 credentials for that user and project only.")
+    return {name: handed.id for name, kind in BOUND.items() if kind == handed.kind}
+
+
+def delegation(blob: Mapping[str, Any]) -> Delegation | None:
+    """What an EC2 credential was made under."""
+    return next((Delegation(kind, blob[name]) for name, kind in BOUND.items() if blob.get(name)), None)
 
 
 async def make(op: Op, session: Session, values: Mapping[str, Any]) -> Any:
@@ -65,7 +86,7 @@ async def change(op: Op, session: Session, row: Any, wanted: Mapping[str, Any]) 
 def _stay_bound(old: str | None, new: str) -> None:
     """A credential of a trust or of an application credential does not become one of its user's own."""
     before, after = {} if old is None else fields(old), fields(new)
-    for name in _BOUND:
+    for name in BOUND:
         if before.get(name) != after.get(name):
             raise BadRequest(f"{name} can not be updated for credential.")
 

@@ -25,6 +25,31 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
     )
     op.create_table(
+        "oauth1_consumer",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "description",
+            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "sealed",
+            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("extra", Json(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth1_consumer")),
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
+        "oauth1_used_nonce",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth1_used_nonce")),
+        mysql_engine="InnoDB",
+    )
+    op.create_index(op.f("ix_oauth1_used_nonce_expires_at"), "oauth1_used_nonce", ["expires_at"], unique=False)
+    op.create_table(
         "policy",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("type", sa.String(length=255), nullable=False),
@@ -80,6 +105,67 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_credential_project_id"), "credential", ["project_id"], unique=False)
     op.create_index(op.f("ix_credential_user_id"), "credential", ["user_id"], unique=False)
+    op.create_table(
+        "oauth1_access_token",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("consumer_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "sealed",
+            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("role_ids", Json(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consumer_id"], ["oauth1_consumer.id"], name=op.f("fk_oauth1_access_token_consumer_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_oauth1_access_token_project_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["identity_user.id"], name=op.f("fk_oauth1_access_token_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth1_access_token")),
+        mysql_engine="InnoDB",
+    )
+    op.create_index(op.f("ix_oauth1_access_token_consumer_id"), "oauth1_access_token", ["consumer_id"], unique=False)
+    op.create_index(op.f("ix_oauth1_access_token_project_id"), "oauth1_access_token", ["project_id"], unique=False)
+    op.create_index(op.f("ix_oauth1_access_token_user_id"), "oauth1_access_token", ["user_id"], unique=False)
+    op.create_table(
+        "oauth1_request_token",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("consumer_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column(
+            "sealed",
+            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=True),
+        sa.Column("role_ids", Json(), nullable=True),
+        sa.Column("verifier_hash", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["consumer_id"],
+            ["oauth1_consumer.id"],
+            name=op.f("fk_oauth1_request_token_consumer_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_oauth1_request_token_project_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["identity_user.id"], name=op.f("fk_oauth1_request_token_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth1_request_token")),
+        mysql_engine="InnoDB",
+    )
+    op.create_index(op.f("ix_oauth1_request_token_consumer_id"), "oauth1_request_token", ["consumer_id"], unique=False)
+    op.create_index(op.f("ix_oauth1_request_token_expires_at"), "oauth1_request_token", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_oauth1_request_token_project_id"), "oauth1_request_token", ["project_id"], unique=False)
+    op.create_index(op.f("ix_oauth1_request_token_user_id"), "oauth1_request_token", ["user_id"], unique=False)
     op.create_table(
         "policy_association",
         sa.Column("id", sa.String(length=64), nullable=False),
