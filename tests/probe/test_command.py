@@ -138,3 +138,8 @@ def test_credential_keys_rotate_in_a_cloud_only(tmp_path):
         refused("identity", "rotate-credential-keys", "--home", str(tmp_path))
         == f"maldon: There is no cloud in {tmp_path}."
     )
+
+
+def test_the_books_of_identity_fit_together(cloud):
+    for words in ((), ("--repair",)):
+        assert cloud.maldon("identity", "doctor", *words).stdout == "the books of identity fit together\n"

@@ -15,6 +15,7 @@ process that only checks tokens needs the verifier alone. `bootstrap(op, Bootstr
 after the migrations.
 """
 
+from maldon.identity.audit import audit, repair
 from maldon.identity.bootstrap import NODE, Bootstrap, bootstrap, project_id
 from maldon.identity.credential_keys import CredentialKeys, rotate_credential_keys
 from maldon.identity.directories import BadFile, Directories
@@ -34,9 +35,11 @@ __all__ = [
     "Passwords",
     "TokenKeys",
     "TokenVerifier",
+    "audit",
     "bootstrap",
     "look_everywhere",
     "project_id",
+    "repair",
     "rotate_credential_keys",
     "token_keys",
 ]

@@ -11,6 +11,7 @@ import psutil
 
 from maldon.agents.node.plan import differs, plan_wires
 from maldon.compute import service as compute
+from maldon.identity import service as identity
 from maldon.image import service as image
 from maldon.network import service as network
 from maldon.placement import service as placement
@@ -34,6 +35,7 @@ async def _examine(home: Home) -> list[str]:
     async with open_process(home, settings) as process:
         async with process.db.read() as session:
             findings = [*await compute.audit(session), *await placement.audit(session)]
+            findings += await identity.audit(process.op(), session)
         findings += await image.audit(process.op())
         for host in host_names(settings, simulated=simulated):
             hypervisor, switch, here = drivers_of(home, settings, host, simulated=simulated)

@@ -1,10 +1,14 @@
 """The commands `maldon identity …`: what the identity service needs of an operator beside its API."""
 
 import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
 
+from maldon.kernel.op import Op
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.options import HOME
 
@@ -38,10 +42,40 @@ def rotate_credential_keys(home: Path) -> None:
 
 async def _rotate_credential_keys(home: Home) -> int:
     from maldon.identity.service import rotate_credential_keys
+
+    async with _cloud(home) as op:
+        return await rotate_credential_keys(op)
+
+
+@identity.command()
+@HOME
+@click.option("--repair", is_flag=True, help="Take away roles and default projects that name what is gone.")
+def doctor(home: Path, *, repair: bool) -> None:
+    """Look for what does not fit together in the books of identity; print it, exit 1 if there is any."""
+    repaired, findings = asyncio.run(_examine(Home(home), repair=repair))
+    if repaired:
+        click.echo(f"repaired {repaired}")
+    click.echo("\n".join(findings) if findings else "the books of identity fit together")
+    sys.exit(1 if findings else 0)
+
+
+async def _examine(home: Home, *, repair: bool) -> tuple[int, list[str]]:
+    """How many were repaired, and what is left."""
+    from maldon.identity import service
+
+    async with _cloud(home) as op:
+        repaired = await service.repair(op) if repair else 0
+        async with op.db.read() as session:
+            return repaired, await service.audit(op, session)
+
+
+@contextlib.asynccontextmanager
+async def _cloud(home: Home) -> AsyncIterator[Op]:
+    """An asking of the cloud's own. Raises Trouble when there is no cloud in the home."""
     from maldon.runtime.process import open_process
     from maldon.runtime.settings import read_settings
 
     if not (home / "state.json").exists():
         raise Trouble(f"There is no cloud in {home.path}.")
     async with open_process(home, read_settings(home / "maldon.toml")) as process:
-        return await rotate_credential_keys(process.op())
+        yield process.op()
