@@ -12,7 +12,10 @@ class ComputeSettings:
     default_zone: str = option("nova", "The availability zone shown for servers that have no host yet.")
     console_wait_s: float = option(10.0, "Seconds a request for a console log waits for the host's answer.")
     keep_deleted_s: int = option(7 * 86400, "Seconds for which a deleted server's actions stay readable.")
-    members_pause_s: float = option(2.0, "Seconds for which new members of security groups are gathered likewise.")
+    members_pause_s: float = option(
+        2.0,
+        "Seconds for which groups' new members and networks' new hosts are gathered; five where many are told.",
+    )
     wiring_pause_s: float = option(
         0.3, "Seconds for which changes that concern many nodes are gathered before they are told."
     )

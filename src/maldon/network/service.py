@@ -27,10 +27,11 @@ from maldon.network.verbs.observed import record_wires
 from maldon.network.verbs.security_group import groups_for
 from maldon.network.verbs.seen import FixedSeen, PortSeen, server_nets, server_places, servers_with_ports
 from maldon.network.verbs.wake import WIRING_TOPIC, members_topic, peers_topic, wiring_topic
-from maldon.network.wiring import wiring, wirings
+from maldon.network.wiring import Beyond, wiring, wirings
 
 __all__ = [
     "WIRING_TOPIC",
+    "Beyond",
     "FixedSeen",
     "GroupSeen",
     "Home",

@@ -64,6 +64,18 @@ class _Read:
 
 
 @dataclass(slots=True)
+class Beyond:
+    """What a host is told of the others: living hosts' tunnels, networks' carriers, groups' members.
+
+    All of it changes with every port of the cloud, so whoever asks often keeps it for a while.
+    """
+
+    tunnels: dict[str, str] | None = None
+    carriers: dict[str, set[str]] = field(default_factory=dict)
+    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Here:
     """What of it one host has: its guests' ports, its DHCP ports by network, its routers."""
 
@@ -104,11 +116,13 @@ async def wiring(session: Session, op: Op, host_name: str) -> Wiring:
     return (await wirings(session, op, [host_name]))[host_name]
 
 
-async def wirings(session: Session, op: Op, host_names: Sequence[str]) -> dict[str, Wiring]:
-    """Everything each of the hosts must carry."""
+async def wirings(
+    session: Session, op: Op, host_names: Sequence[str], beyond: Beyond | None = None
+) -> dict[str, Wiring]:
+    """Everything each of the hosts must carry; what is not known of `beyond` is read and filled in there."""
     bound, routed = await _PORTS.of(session, host_names), await _ROUTERS.of(session, host_names)
     hosts = [_here(name, bound.get(name, []), routed.get(name, [])) for name in host_names]
-    read = await _read(session, op, hosts)
+    read = await _read(session, op, hosts, beyond or Beyond())
     return {here.host: _wiring(here, read) for here in hosts}
 
 
@@ -122,7 +136,7 @@ def _here(host: str, bound: list[Any], routed: list[Any]) -> _Here:
     return here
 
 
-async def _read(session: Session, op: Op, hosts: list[_Here]) -> _Read:
+async def _read(session: Session, op: Op, hosts: list[_Here], beyond: Beyond) -> _Read:
     read = _Read()
     router_ids = [row.id for here in hosts for row in here.routers]
     if router_ids:
@@ -137,14 +151,18 @@ async def _read(session: Session, op: Op, hosts: list[_Here]) -> _Read:
     read.subnets = await _SUBNETS.of(session, carried)
     read.cidrs = {s.id: s for some in read.subnets.values() for s in some}
     read.fixed = await FIXED_IPS.of(session, [row.id for row in (*bound, *legs)])
-    read.tunnels = await placement.tunnels(session, op)
+    if beyond.tunnels is None:
+        beyond.tunnels = await placement.tunnels(session, op)
     own = [row.id for row in read.networks.values() if not row.external]
-    read.carriers = await carriers(session, own) if own else {}
-    await _read_groups(session, read, [row.id for here in hosts for row in here.guests])
+    if unknown := [network for network in own if network not in beyond.carriers]:
+        found = await carriers(session, unknown)
+        beyond.carriers |= {network: found.get(network, set()) for network in unknown}
+    read.tunnels, read.carriers = beyond.tunnels, beyond.carriers
+    await _read_groups(session, read, [row.id for here in hosts for row in here.guests], beyond)
     return read
 
 
-async def _read_groups(session: Session, read: _Read, guests: list[str]) -> None:
+async def _read_groups(session: Session, read: _Read, guests: list[str], beyond: Beyond) -> None:
     """The groups of the ports, their rules, and the members of groups that the rules name."""
     if not guests:
         return
@@ -159,7 +177,9 @@ async def _read_groups(session: Session, read: _Read, guests: list[str]) -> None
         return
     read.rules = await _RULES.of(session, used)
     named = {rule.remote_group_id for some in read.rules.values() for rule in some if rule.remote_group_id}
-    read.members = {group: tuple(sorted(some)) for group, some in (await _members(session, named)).items()}
+    unknown = await _members(session, named - beyond.members.keys())
+    beyond.members |= {group: tuple(sorted(some)) for group, some in unknown.items()}
+    read.members = {group: beyond.members[group] for group in named}
 
 
 def _wiring(here: _Here, read: _Read) -> Wiring:

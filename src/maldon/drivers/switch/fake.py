@@ -4,6 +4,7 @@ It refuses what the real one refuses and forgets nothing over a restart: its ite
 enough for a hundred nodes in one process.
 """
 
+import os
 import shutil
 import socket
 from collections.abc import Mapping
@@ -24,9 +25,11 @@ class FakeSwitch:
         self.node = node
         self._file = home / "wiring.json"
         self._items: dict[tuple[Kind, str], Item] = {}
+        self._digests: dict[tuple[Kind, str], str] = {}
         if self._file.exists():
             items = msgspec.json.decode(self._file.read_bytes(), type=list[Item])
             self._items = {(kind_of(item), item.id): item for item in items}
+            self._digests = {key: digest(item) for key, item in self._items.items()}
 
     @classmethod
     def missing(cls) -> str | None:
@@ -40,15 +43,17 @@ class FakeSwitch:
         for network_id in networks_of(item):
             if ("network", network_id) not in self._items:
                 raise OSError(f"network {network_id} is not on this node yet")
-        self._items[kind_of(item), item.id] = item
+        key = kind_of(item), item.id
+        self._items[key], self._digests[key] = item, digest(item)
         self._save()
 
     async def remove(self, kind: Kind, item_id: str) -> None:
         if self._items.pop((kind, item_id), None) is not None:
+            del self._digests[kind, item_id]
             self._save()
 
     async def observe(self) -> Mapping[tuple[Kind, str], str]:
-        return {key: digest(item) if self._complete(item) else "" for key, item in self._items.items()}
+        return {key: self._digests[key] if self._complete(item) else "" for key, item in self._items.items()}
 
     async def metadata_socket(self, network_id: str) -> socket.socket:
         network = self._items.get(("network", network_id))
@@ -63,6 +68,7 @@ class FakeSwitch:
 
     async def destroy(self) -> None:
         self._items.clear()
+        self._digests.clear()
         shutil.rmtree(self._file.parent, ignore_errors=True)
 
     async def close(self) -> None:
@@ -72,7 +78,6 @@ class FakeSwitch:
         return all(("network", network_id) in self._items for network_id in networks_of(item))
 
     def _save(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._file.with_suffix(".new")
-        beside.write_bytes(msgspec.json.encode(list(self._items.values())))
-        beside.rename(self._file)
+        with open(f"{self._file}.new", "wb", buffering=0) as file:  # noqa: PTH123 (a Path costs as much as the write)
+            file.write(msgspec.json.encode(list(self._items.values())))
+        os.replace(f"{self._file}.new", self._file)  # noqa: PTH105 (the same)
