@@ -6,7 +6,7 @@ given. The passwords of people are set when they are made and never again; those
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,11 @@ from maldon.identity.models.role import SYSTEM, assignment, implied_role, role
 from maldon.identity.models.user import user
 from maldon.identity.passwords import Passwords
 from maldon.identity.tree import DEFAULT_DOMAIN
+from maldon.identity.verbs.catalog import put_in_place
 from maldon.identity.verifier import bump
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op, Session
+from maldon.ports.catalog import CatalogService
 
 _CHAIN = ("admin", "manager", "member", "reader")
 _ROLES = (*_CHAIN, "service", "agent", "ResellerAdmin")
@@ -40,7 +42,10 @@ _ADMIN = {"ignore_user_inactivity": True}  # else nobody might be left to enable
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """`endpoints` maps a service type to its name and URL; `accounts` a service's user name to its password."""
+    """`endpoints` maps a service type to its name and URL; `accounts` a service's user name to its password.
+
+    A `catalog` that is kept elsewhere counts instead of `endpoints`.
+    """
 
     admin_password: str
     demo_password: str
@@ -48,6 +53,7 @@ class Bootstrap:
     endpoints: Mapping[str, tuple[str, str]]
     accounts: Mapping[str, str] = field(default_factory=dict)
     region: str = "RegionOne"
+    catalog: Sequence[CatalogService] | None = None
 
     def passwords(self) -> dict[str, str]:
         """By user name."""
@@ -66,7 +72,10 @@ async def bootstrap(op: Op, wanted: Bootstrap) -> bool:
         await bump(op, session)
         books = _Books(session, op.clock.now())
         await books.people(wanted, hashes)
-        await books.catalog(wanted)
+        if wanted.catalog is None:
+            await books.catalog(wanted)
+        elif await put_in_place(session, wanted.catalog):
+            books.changed = True
     return books.changed
 
 

@@ -21,12 +21,13 @@ from maldon.identity.credential_keys import CredentialKeys, rotate_credential_ke
 from maldon.identity.directories import BadFile, Directories
 from maldon.identity.keys import TokenKeys, token_keys
 from maldon.identity.passwords import Passwords
-from maldon.identity.settings import IdentitySettings
+from maldon.identity.settings import OWN_CATALOG, IdentitySettings
 from maldon.identity.verbs.directory import look_everywhere
 from maldon.identity.verifier import TokenVerifier
 
 __all__ = [
     "NODE",
+    "OWN_CATALOG",
     "BadFile",
     "Bootstrap",
     "CredentialKeys",

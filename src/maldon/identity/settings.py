@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from maldon.kernel.settings import BadSetting, option
 
 TOKEN_PROVIDERS = ("fernet", "uuid")
+OWN_CATALOG = "sql"
 LIMIT_MODELS = ("flat", "strict_two_level")
 
 
@@ -45,6 +46,8 @@ class IdentitySettings:
         "Header in which a web server in front names a user it knows; it must strip what clients send. Empty is off.",
     )
     external_domain_id: str = option("default", "Domain of the users whom a web server in front names.")
+    catalog: str = option("sql", "Where the catalog is kept: sql, or the driver of one that is elsewhere (templated).")
+    catalog_source: str = option("", "What that driver reads: for templated the path of a file.")
     directory_refresh_s: int = option(60, "Seconds between two looks at all users and groups of a domain's directory.")
     directory_listing_s: int = option(5, "Seconds that a listing of a directory's users or groups is good for.")
     directory_limit: int = option(10_000, "Users, and groups, that are fetched from one directory at most.")

@@ -4,6 +4,7 @@ Accounts and catalog, flavors, the image `maldon-guest`, the external network `p
 network `private` behind a router.
 """
 
+import asyncio
 import ipaddress
 import os
 import uuid
@@ -15,8 +16,10 @@ from maldon.identity import service as identity
 from maldon.image import service as image
 from maldon.kernel.op import Op
 from maldon.network import service as network
+from maldon.ports.catalog import BadCatalog, CatalogService
 from maldon.runtime import objects
-from maldon.runtime.process import MALDON, SERVICES, Process
+from maldon.runtime.home import Trouble
+from maldon.runtime.process import MALDON, SERVICES, Process, driver
 
 TYPES = {
     "identity": ("keystone", "/v3"),
@@ -41,8 +44,20 @@ async def make_accounts(process: Process) -> None:
         node_password=passwords["node"],
         region=cloud.region,
         endpoints=endpoints,
+        catalog=await asyncio.to_thread(_catalog, process.settings.identity),
     )
     await identity.bootstrap(process.op(), wanted)
+
+
+def _catalog(settings: identity.IdentitySettings) -> list[CatalogService] | None:
+    """The catalog that is kept elsewhere, if one is. Raises Trouble."""
+    if settings.catalog == identity.OWN_CATALOG:
+        return None
+    try:
+        services: list[CatalogService] = driver("catalog", settings.catalog)(settings.catalog_source).services()
+    except BadCatalog as error:
+        raise Trouble(str(error)) from error
+    return services
 
 
 async def make_resources(process: Process) -> None:

@@ -8,6 +8,7 @@ from maldon.identity import lists, rows
 from maldon.identity.models.catalog import endpoint, region, service
 from maldon.identity.schemas.catalog import CreateEndpoint, UpdateEndpoint
 from maldon.identity.schemas.fields import given, load
+from maldon.identity.verbs.catalog import refuse_elsewhere
 from maldon.identity.verifier import bump
 from maldon.identity.views.catalog import endpoint as view
 from maldon.kernel.errors import BadRequest, NotFound
@@ -42,6 +43,7 @@ async def show(request: Request, op: Op) -> Reply:
 async def create(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "endpoint", CreateEndpoint)
     op.may("identity:create_endpoint")
+    refuse_elsewhere(op)
     async with op.db.begin() as session:
         await bump(op, session)
         values = await _values(session, wanted) | {"id": new_hex_id(), "extra": extra or None}
@@ -52,6 +54,7 @@ async def create(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "endpoint", UpdateEndpoint)
     op.may("identity:update_endpoint")
+    refuse_elsewhere(op)
     id_ = request.path["endpoint_id"]
     async with op.db.begin() as session:
         await bump(op, session)
@@ -63,6 +66,7 @@ async def update(request: Request, op: Op) -> Reply:
 
 async def remove(request: Request, op: Op) -> Reply:
     op.may("identity:delete_endpoint")
+    refuse_elsewhere(op)
     async with op.db.begin() as session:
         await bump(op, session)
         await rows.remove(session, endpoint, "endpoint", request.path["endpoint_id"])

@@ -8,6 +8,7 @@ from maldon.identity import lists, rows
 from maldon.identity.models.catalog import endpoint, region
 from maldon.identity.schemas.catalog import CreateRegion, UpdateRegion
 from maldon.identity.schemas.fields import given, load
+from maldon.identity.verbs.catalog import refuse_elsewhere
 from maldon.identity.verifier import bump
 from maldon.identity.views.catalog import region as view
 from maldon.kernel.errors import BadRequest, Forbidden
@@ -36,6 +37,7 @@ async def show(request: Request, op: Op) -> Reply:
 async def create(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "region", CreateRegion)
     op.may("identity:create_region")
+    refuse_elsewhere(op)
     id_ = request.path.get("region_id") or wanted.id or new_hex_id()
     if wanted.id not in {None, id_}:
         raise BadRequest("The region's id differs from the one in the path.")
@@ -50,6 +52,7 @@ async def create(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "region", UpdateRegion)
     op.may("identity:update_region")
+    refuse_elsewhere(op)
     id_ = request.path["region_id"]
     values = given(wanted, "description", "parent_region_id")
     async with op.db.begin() as session:
@@ -71,6 +74,7 @@ async def _parent(session: Session, id_: str, parent_id: str | None) -> None:
 async def remove(request: Request, op: Op) -> Reply:
     """With the regions below it; none of them may have endpoints."""
     op.may("identity:delete_region")
+    refuse_elsewhere(op)
     async with op.db.begin() as session:
         await bump(op, session)
         await rows.found(session, region, "region", request.path["region_id"])

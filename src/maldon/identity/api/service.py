@@ -6,6 +6,7 @@ from maldon.identity import lists, rows
 from maldon.identity.models.catalog import service
 from maldon.identity.schemas.catalog import CreateService, UpdateService
 from maldon.identity.schemas.fields import given, load
+from maldon.identity.verbs.catalog import refuse_elsewhere
 from maldon.identity.verifier import bump
 from maldon.identity.views.catalog import service as view
 from maldon.kernel.ids import new_hex_id
@@ -34,6 +35,7 @@ async def show(request: Request, op: Op) -> Reply:
 async def create(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "service", CreateService)
     op.may("identity:create_service")
+    refuse_elsewhere(op)
     async with op.db.begin() as session:
         await bump(op, session)
         values = given(wanted, *_FIELDS) | {"id": new_hex_id(), "extra": extra or None}
@@ -44,6 +46,7 @@ async def create(request: Request, op: Op) -> Reply:
 async def update(request: Request, op: Op) -> Reply:
     wanted, extra = await load(request, "service", UpdateService)
     op.may("identity:update_service")
+    refuse_elsewhere(op)
     id_ = request.path["service_id"]
     async with op.db.begin() as session:
         await bump(op, session)
@@ -56,6 +59,7 @@ async def update(request: Request, op: Op) -> Reply:
 async def remove(request: Request, op: Op) -> Reply:
     """With its endpoints."""
     op.may("identity:delete_service")
+    refuse_elsewhere(op)
     async with op.db.begin() as session:
         await bump(op, session)
         await rows.remove(session, service, "service", request.path["service_id"])

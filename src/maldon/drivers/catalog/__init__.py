@@ -1,0 +1,1 @@
+"""Where a catalog can be written down: in a file of templates."""
