@@ -48,7 +48,7 @@ class Database:
 
     def __init__(self, folder: Path, checkpoint_pages: int) -> None:
         self.file = folder / FILE
-        self._inode = self.file.stat().st_ino
+        self._place, self._inode = str(self.file), self.file.stat().st_ino
         self._checkpoint_pages, self._pages = checkpoint_pages, 0
         self._db = _connect(self.file)
         self.execute: Callable[..., Any] = self._db.execute
@@ -66,7 +66,7 @@ class Database:
     def check(self) -> None:
         """Raises Moved when the place holds another file, or none."""
         try:
-            if self.file.stat().st_ino == self._inode:
+            if os.stat(self._place).st_ino == self._inode:  # noqa: PTH116 - at every use of a book
                 return
         except FileNotFoundError:
             pass

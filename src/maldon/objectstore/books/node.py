@@ -16,10 +16,11 @@ import msgspec
 
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.books.gathering import Page, segments
-from maldon.objectstore.books.ranges import Ranges, shard_path
+from maldon.objectstore.books.ranges import NONE, Away, Ranges, shard_path
 from maldon.objectstore.books.shelf import Elsewhere, Shelf
 from maldon.objectstore.books.shipping import take
 from maldon.objectstore.books.syncing import merge_replica, standing
+from maldon.objectstore.books.together import Together
 from maldon.objectstore.node import (
     Book,
     BookNode,
@@ -40,6 +41,7 @@ from maldon.objectstore.proxy.quorum import BROKEN
 from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.timestamp import stamp
 
+MOST = 1000  # ways to shards that are remembered
 CLOSED_S = 0.005  # a range is closed for a moment only
 T = TypeVar("T")
 
@@ -49,6 +51,7 @@ class Books:
 
     def __init__(self, shelves: Mapping[str, Shelf], placing: Placing) -> None:
         self.shelves, self.placing = shelves, placing
+        self._relays: dict[tuple[Spot, Path, str], Together[Row, None]] = {}
 
     def shelf(self, spot: Spot) -> Shelf:
         found = self.shelves.get(spot.device)
@@ -95,7 +98,8 @@ class Books:
         if found is None or not found.book.sharded:
             return found
         page = Page(query)
-        for segment in segments(Ranges(await self.read_ranges(spot, path)), query):
+        ranges = await shelf.read((spot.partition, path), lambda db: db.ranges)
+        for segment in segments(ranges or NONE, query):
             narrowed = None if page.full else page.narrowed(segment)
             if narrowed is None:
                 continue
@@ -118,7 +122,7 @@ class Books:
             try:
                 return await shelf.update_book(spot.partition, path, rows)
             except Elsewhere as elsewhere:
-                rows = await self._pass_on(spot, path, elsewhere.rows)
+                rows = await self._pass_on(spot, path, elsewhere.away)
             if not rows:
                 return True
             now = time.monotonic()
@@ -139,15 +143,27 @@ class Books:
         if counted:
             await self.update_ranges(spot, path, counted)
 
-    async def _pass_on(self, spot: Spot, path: Path, rows: Sequence[Row]) -> list[Row]:
+    async def _pass_on(self, spot: Spot, path: Path, away: Away) -> list[Row]:
         """Tell the shards; the rows of ranges that are closed for the moment come back."""
-        again, away = Ranges(await self.read_ranges(spot, path)).split(rows)
+        again: list[Row] = []
         for one, theirs in away.items():
             if one.home is Home.SHARD:
-                await self._tell_shard(spot, path, shard_path(path, one.shard), theirs)
+                await self._relay(spot, path, one.shard)(theirs)
             else:
                 again += theirs
         return again
+
+    def _relay(self, spot: Spot, path: Path, shard: str) -> Together[Row, None]:
+        """What is on its way from a root to a shard: what comes meanwhile goes together."""
+        key = (spot, path, shard)
+        relay = self._relays.get(key)
+        if relay is None:
+            for other in (
+                [one for one, theirs in self._relays.items() if theirs.idle] if len(self._relays) > MOST else ()
+            ):
+                del self._relays[other]
+            relay = self._relays[key] = Together(partial(self._tell_shard, spot, path, shard_path(path, shard)))
+        return relay
 
     async def _tell_shard(self, spot: Spot, path: Path, shard: Path, rows: list[Row]) -> None:
         async def told(node: BookNode, at: Spot) -> bool | None:
@@ -192,6 +208,8 @@ def _head(node: BookNode, at: Spot, path: Path) -> Awaitable[Book | None]:
 
 def _beside(placing: Placing, root: tuple[Spot, Path], place: Place) -> list[RingDevice]:
     """A shard's disks, that of this replica's number first."""
+    if len(place.primaries) == 1:
+        return list(place.primaries)
     own = (placing.nodes.here, root[0].device)
     roots = [(device.address, device.device) for device in placing.book(root[1]).primaries]
     first = roots.index(own) % len(place.primaries) if own in roots else 0

@@ -27,6 +27,7 @@ from maldon.objectstore.books.ranges import Away
 from maldon.objectstore.books.rows import merge_rows
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.sharding import merge_ranges
+from maldon.objectstore.books.together import Together
 from maldon.objectstore.node import Book, Listing, NoSpace, Query, Range, Row
 from maldon.objectstore.path import Path, PathHash
 
@@ -38,32 +39,11 @@ BROKEN = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, 
 
 
 class Elsewhere(Exception):
-    """These rows belong to shards, see the book's ranges; they were not written here."""
+    """These rows belong to shards; they were not written here."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, away: Away) -> None:
         super().__init__()
-        self.rows = rows
-
-
-class Batch:
-    """Rows that are committed together, and what became of them."""
-
-    __slots__ = ("done", "error", "known", "refused", "rows")
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.done, self.known = False, False
-        self.refused: set[str] = set()
-        self.error: Exception | None = None
-
-
-class Turn:
-    """The writers of one book in this process: one at a time, those who come meanwhile fill the next batch."""
-
-    __slots__ = ("batch", "lock", "users")
-
-    def __init__(self) -> None:
-        self.lock, self.batch, self.users = asyncio.Lock(), Batch(), 0
+        self.away = away
 
 
 class Shelf:
@@ -72,8 +52,9 @@ class Shelf:
     def __init__(self, root: pathlib.Path, settings: BookSettings, hashed: PathHash) -> None:
         self.root, self.settings, self.hashed = root, settings, hashed
         self.changed: set[Key] = set()
+        self._sync = Together(_sync)
         self._open: OrderedDict[Key, Database] = OrderedDict()
-        self._turns: dict[Key, Turn] = {}
+        self._writers: dict[Key, Together[Row, tuple[bool, Away]]] = {}
 
     # The verbs
 
@@ -110,23 +91,17 @@ class Shelf:
         """
         key = (partition, path)
         held = self._open.get(key)
-        if held is not None and held.sharded and not await self._patiently(key, lambda db: db.ranges.split(rows)[0]):
-            raise Elsewhere(rows)
-        turn = self._enter(key)
-        batch = turn.batch
-        batch.rows.extend(rows)
-        try:
-            async with turn.lock:
-                if not batch.done:
-                    turn.batch = Batch()  # those who come from now on wait for the next
-                    await self._commit_batch(key, batch)
-        finally:
-            self._leave(key, turn)
-        if batch.error is not None:
-            raise batch.error
-        if batch.refused and (refused := [row for row in rows if row.name in batch.refused]):
-            raise Elsewhere(refused)
-        return batch.known
+        if held is not None and held.sharded:  # then there is seldom anything to write here
+            here, away = await self._patiently(key, lambda db: db.ranges.split(rows)) or (rows, None)
+            if not here and away:
+                raise Elsewhere(away)
+        known, refused = await self._writers_of(key)(rows)
+        if refused:
+            names = {row.name for row in rows}
+            away = {one: [row for row in theirs if row.name in names] for one, theirs in refused.items()}
+            if any(away.values()):
+                raise Elsewhere({one: theirs for one, theirs in away.items() if theirs})
+        return known
 
     async def read_ranges(self, partition: int, path: Path) -> list[Range]:
         """How a container is sharded; empty when it is not."""
@@ -144,12 +119,8 @@ class Shelf:
 
     async def write(self, key: Key, change: Callable[[Database], T]) -> T | None:
         """Commit a change and have it on stable storage; None when there is no such book."""
-        turn = self._enter(key)
-        try:
-            async with turn.lock:
-                return await self._commit(key, change)
-        finally:
-            self._leave(key, turn)
+        async with self._writers_of(key):
+            return await self._commit(key, change)
 
     async def alone(self, key: Key, work: Callable[[Database], T]) -> T:
         """Something long, in a thread, with a connection of its own. Raises NoSpace, Unavailable."""
@@ -184,25 +155,20 @@ class Shelf:
         while self._open:
             self._open.popitem()[1].close()
 
-    async def _commit_batch(self, key: Key, batch: Batch) -> None:
-        """Whoever is cancelled in here leaves the batch undone: the next who waits for it repeats it."""
+    async def _merge(self, key: Key, rows: list[Row]) -> tuple[bool, Away]:
+        """Whether there is such a book, and which rows belong elsewhere."""
         kind = kind_of(key[1])
 
         def change(db: Database) -> Away:
-            here, away = db.ranges.split(batch.rows)
+            here, away = db.ranges.split(rows)
             merge_rows(db, here, kind)
             return away
 
-        try:
-            merged = await self._commit(key, change)
-            if merged is None and kind is Kind.ACCOUNT:
-                await self._create(key, max(row.timestamp for row in batch.rows), {}, None)
-                merged = await self._commit(key, change)
-            batch.known = merged is not None
-            batch.refused = {row.name for rows in (merged or {}).values() for row in rows}
-        except Exception as error:  # noqa: BLE001 - raised to everybody who waits for the batch
-            batch.error = error
-        batch.done = True
+        away = await self._commit(key, change)
+        if away is None and kind is Kind.ACCOUNT:
+            await self._create(key, max(row.timestamp for row in rows), {}, None)
+            away = await self._commit(key, change)
+        return away is not None, away or {}
 
     async def _commit(self, key: Key, change: Callable[[Database], T]) -> T | None:
         """The same, for the one whose turn it is."""
@@ -212,7 +178,7 @@ class Shelf:
         db, result = done
         self.changed.add(key)
         try:
-            await asyncio.get_running_loop().run_in_executor(None, db.sync)
+            await self._sync((db,))
         except BROKEN as error:
             raise self._no_space(error) from error
         return result
@@ -247,18 +213,15 @@ class Shelf:
         self.changed.add(key)
         return made
 
-    def _enter(self, key: Key) -> Turn:
-        turn = self._turns.get(key)
-        if turn is None:
-            turn = self._turns[key] = Turn()
-        turn.users += 1
-        return turn
-
-    def _leave(self, key: Key, turn: Turn) -> None:
-        turn.users -= 1
-        if not turn.users:
-            del self._turns[key]
-            self._make_room()
+    def _writers_of(self, key: Key) -> "Together[Row, tuple[bool, Away]]":
+        """Those of this process: one at a time."""
+        writers = self._writers.get(key)
+        if writers is None:
+            writers = self._writers[key] = Together(functools.partial(self._merge, key))
+            if len(self._writers) > self.settings.open_books:
+                for other in [one for one, theirs in self._writers.items() if theirs.idle and one != key]:
+                    del self._writers[other]
+        return writers
 
     def _find(self, key: Key) -> Database | None:
         """The open book, opened if need be; None when there is none. Raises Moved when it just went."""
@@ -270,19 +233,22 @@ class Shelf:
                 self._open.pop(key).close()
                 raise
             self._open.move_to_end(key)
+            if len(self._open) > self.settings.open_books:
+                self._make_room(key)
             return db
         folder = self.folder(key)
         if not (folder / FILE).exists():
             self.root.stat()
             return None
         db = self._open[key] = Database(folder, self.settings.checkpoint_pages)
-        self._make_room()
+        self._make_room(key)
         return db
 
-    def _make_room(self) -> None:
+    def _make_room(self, wanted: Key) -> None:
         excess = len(self._open) - self.settings.open_books
         if excess > 0:
-            idle = [key for key in self._open if key not in self._turns]
+            writers = self._writers
+            idle = [key for key in self._open if key != wanted and (key not in writers or writers[key].idle)]
             for key in idle[:excess]:
                 self._open.pop(key).close()
 
@@ -300,3 +266,13 @@ class Shelf:
 
     def _no_space(self, error: Exception) -> NoSpace:
         return NoSpace("The disk is full, broken or not mounted.", internal=f"{self.root}: {error}")
+
+
+async def _sync(books: list[Database]) -> None:
+    """One thread's turn for all books of a disk that wait for it."""
+
+    def sync() -> None:
+        for db in set(books):
+            db.sync()
+
+    await asyncio.get_running_loop().run_in_executor(None, sync)
