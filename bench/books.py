@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a container costs by its size: CPU-milliseconds of the storage node per row and per listing, as JSON lines.
 
-    bench/books.py [--sizes 5000,1000000] [--shard-rows 250000]
+    bench/books.py [--sizes 5000,1000000] [--shard-rows 1000000]
 
 Each size is filled into a container of a store of one disk in a temporary folder, below the HTTP of the proxy, and
 split into shards where it is large enough; then rows are written 64 at a time to names all over it, and pages are read.

@@ -12,5 +12,5 @@ class BookSettings:
     open_books: int = option(128, "Account and container databases one process keeps open on a disk.")
     patience_s: float = option(10.0, "Seconds to wait for a database that another process is writing to.")
     checkpoint_pages: int = option(1000, "Pages of a write-ahead log after which it is moved into its database.")
-    shard_rows: int = option(250_000, "Objects of a container from which on it is split into shards; 0 is never.")
+    shard_rows: int = option(1_000_000, "Objects of a container from which on it is split into shards; 0 is never.")
     reclaim_age_s: int = option(604_800, "Seconds after which what was deleted is forgotten.")
