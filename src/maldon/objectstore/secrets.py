@@ -7,6 +7,7 @@ gets a copy of the file.
 import contextlib
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path as File
 
 import msgspec
@@ -23,7 +24,13 @@ class Secrets(msgspec.Struct, frozen=True):
 
     @property
     def path_hash(self) -> PathHash:
-        return PathHash(self.hash_prefix.encode(), self.hash_suffix.encode())
+        """One for all who ask, for it remembers."""
+        return _path_hash(self.hash_prefix, self.hash_suffix)
+
+
+@lru_cache(maxsize=16)
+def _path_hash(prefix: str, suffix: str) -> PathHash:
+    return PathHash(prefix.encode(), suffix.encode())
 
 
 def read_or_make(file: File) -> Secrets:

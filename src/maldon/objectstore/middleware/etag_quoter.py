@@ -10,6 +10,7 @@ from typing import Any
 
 from maldon.kernel.settings import option
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import TRUE, ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -48,9 +49,10 @@ def make(store: Store, below: Handler) -> Handler:
         return response
 
     async def _wanted(request: ObjectRequest) -> bool:
+        path, known = request.path, store.known
         for kind, book in (
-            ("container", await store.known.container(request.path)),
-            ("account", await store.known.account(request.path)),
+            ("container", known.remembered(path) or await known.container(path)),
+            ("account", known.remembered(Path(path.account)) or await known.account(path)),
         ):
             if book is not None and (value := _said(book.headers, kind)):
                 return value.lower() in TRUE

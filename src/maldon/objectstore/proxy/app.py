@@ -52,6 +52,9 @@ class Proxy:
         except CloudError as error:
             response = refused(error)
             self._note(error, trans_id, where)
+        except (OSError, TimeoutError) as error:  # a node, or a disk
+            response = refusal(503)
+            log.warning("failed", trans_id=trans_id, path=where, error=repr(error))
         except Exception:
             log.exception("bug", trans_id=trans_id, method=scope["method"], path=where)
             response = refusal(500)

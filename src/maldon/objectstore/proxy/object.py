@@ -45,12 +45,11 @@ async def get(store: Store, request: ObjectRequest) -> Response:
     """GET and HEAD."""
     place = await _place(store, request, "x-container-read")
     headers = request.headers
-    if request.method == "HEAD":
-        record = await find_record(store, request, place)
-        return answer(request, _readable(store, request, place, record))
     if not PLAIN.isdisjoint(headers):
         record = await find_record(store, request, place)
         return answer(request, _readable(store, request, place, record))
+    if request.method == "HEAD":
+        return Response(200, _whole(await find_record(store, request, place)))
     if len(place.primaries) == 1:  # by far the most frequent way, so it goes without anything in between
         device = place.primaries[0]
         reading = await store.placing.nodes.at(device.address).read_object(place.spot(device), request.path)
@@ -58,11 +57,15 @@ async def get(store: Store, request: ObjectRequest) -> Response:
         reading = await ask(store.placing, place, lambda node, spot, _: node.read_object(spot, request.path), _lives)
     if reading is None or reading.record.deleted:
         raise NotFound("")
-    record = _alive(store, reading.record, request)
+    return Response(200, _whole(_alive(store, reading.record, request)), reading.body)
+
+
+def _whole(record: Record) -> dict[str, str]:
+    """The headers of an answer that has all of it."""
     shown = headers_of(record)
     shown["accept-ranges"] = "bytes"
     shown["content-length"] = str(record.size)
-    return Response(200, shown, reading.body)
+    return shown
 
 
 def _lives(reading: Reading) -> bool:
@@ -72,7 +75,11 @@ def _lives(reading: Reading) -> bool:
 async def find_record(store: Store, request: ObjectRequest, place: Place) -> Record:
     """What is held of the object. Raises NotFound."""
     path = request.path
-    if request.headers.get("x-newest", "").lower() in TRUE:
+    record: Record | None
+    if len(place.primaries) == 1:
+        device = place.primaries[0]
+        record = await store.placing.nodes.at(device.address).head_object(place.spot(device), path)
+    elif request.headers.get("x-newest", "").lower() in TRUE:
         records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path))
         record = max(records, key=lambda one: (one.timestamp, one.posted_at), default=None)
     else:
@@ -152,10 +159,8 @@ async def put(store: Store, request: ObjectRequest) -> Response:
 async def write(store: Store, path: Path, place: Place, written: Put, body: bytes | AsyncIterator[bytes]) -> Record:
     """Write it to all replicas; what one of them holds now."""
     if len(place.primaries) == 1:
-        told = store.placing.teachings(path, 1)[0]
-        return (
-            await say(store.placing, place, lambda node, spot, _: node.put_object(spot, path, written, body, told))
-        )[0]
+        device, told = place.primaries[0], store.placing.teachings(path, 1)[0]
+        return await store.placing.nodes.at(device.address).put_object(place.spot(device), path, written, body, told)
     lessons = Lessons(store.placing, path, len(place.primaries))
 
     async def one(node: Node, spot: Spot, n: int, part: bytes | AsyncIterator[bytes]) -> Record:
