@@ -48,8 +48,8 @@ _NORMAL, _FULL = 1, 2
 
 
 class Index:
-    """The index of one disk. Connections are not shared between threads: `find` and the writing verbs belong to the
-    thread that opened it, `open_reader` is for the others.
+    """The index of one disk. Connections are not shared between threads. The loop has one for all it does: what it
+    wrote itself leaves its cache valid. Threads write with another, under the lock, and read with their own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,16 +60,15 @@ class Index:
         self.wal_pages = 0
         self.lock()
         try:
-            self._writer = self._connect()
-            if self._writer.pragma("user_version") != VERSION:
-                with self._writer:
-                    self._writer.execute(_TABLES)
-            self._reader = self.open_reader()
+            self._loops, self._threads = self._connect(), self._connect()
+            if self._loops.pragma("user_version") != VERSION:
+                with self._loops:
+                    self._loops.execute(_TABLES)
         except BaseException:
             os.close(self._lock)
             raise
         self.unlock()
-        self._writer.set_wal_hook(self._committed)
+        self._loops.set_wal_hook(self._committed)
 
     def _connect(self) -> apsw.Connection:
         db = apsw.Connection(str(self._path))
@@ -87,8 +86,8 @@ class Index:
         return db
 
     def close(self) -> None:
-        self._reader.close()
-        self._writer.close()
+        self._loops.close()
+        self._threads.close()
         os.close(self._lock)
 
     def _committed(self, _db: object, _name: str, pages: int) -> int:
@@ -122,25 +121,17 @@ class Index:
         """
         self.lock()
         try:
-            if durable:
-                self._writer.pragma("synchronous", _FULL)
-            with self.transaction() as db:
-                yield db
+            self._threads.pragma("synchronous", _FULL if durable else _NORMAL)
+            with _transaction(self._threads):
+                yield self._threads
         finally:
-            if durable:
-                self._writer.pragma("synchronous", _NORMAL)
             self.unlock()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
-        """A transaction of whoever holds the lock."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._writer
-        except BaseException:
-            self._writer.execute("ROLLBACK")
-            raise
-        self._writer.execute("COMMIT")
+        """A transaction of the loop, which has the lock."""
+        with _transaction(self._loops):
+            yield self._loops
 
     def checkpoint(self) -> None:
         """Bring the log of the database into it, so that it begins anew; in a thread. Most of it is done beside the
@@ -156,7 +147,7 @@ class Index:
 
     def find(self, policy: int, hashed: bytes) -> list[Entry]:
         """Every version held of an object: hardly ever more than one."""
-        return self.find_by(self._reader, policy, hashed)
+        return self.find_by(self._loops, policy, hashed)
 
     @staticmethod
     def find_by(db: apsw.Connection, policy: int, hashed: bytes) -> list[Entry]:
@@ -171,8 +162,20 @@ class Index:
 
     def segment_name(self, number: int) -> str | None:
         """None for a segment that is gone."""
-        row = self._reader.execute("SELECT name FROM segments WHERE number = ?", (number,)).fetchone()
+        row = self._loops.execute("SELECT name FROM segments WHERE number = ?", (number,)).fetchone()
         return None if row is None else str(row[0])
+
+
+@contextlib.contextmanager
+def _transaction(db: apsw.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def apply(db: apsw.Connection, entries: Sequence[Entry]) -> None:
