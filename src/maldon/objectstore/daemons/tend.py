@@ -8,14 +8,19 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path as File
 
 from maldon.objectstore.books.node import Books
+from maldon.objectstore.daemons.audit_objects import AuditObjects
+from maldon.objectstore.daemons.compact_disks import CompactDisks
+from maldon.objectstore.daemons.expire_objects import ExpireObjects
+from maldon.objectstore.daemons.pay_debts import PayDebts
 from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
+from maldon.objectstore.device.device import Device
 from maldon.objectstore.proxy.placing import Placing
 from maldon.work.loops import Loop, run_loop
 from maldon.work.wakes import Wakes
@@ -26,10 +31,12 @@ LOOK_S = 5.0  # how long a node is without its one process at most
 class Tending:
     """The loops of a node. `folder` is where its processes meet."""
 
-    def __init__(self, folder: File, books: Books, placing: Placing) -> None:
+    def __init__(self, folder: File, books: Books, devices: Mapping[str, Device], placing: Placing) -> None:
         self._lock = folder / "tending.lock"
         teller, sharder = TellAccounts(books, placing), Sharder(books, placing)
         replicator, reclaimer = ReplicateBooks(books, placing), ReclaimBooks(books)
+        debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing)
+        compactor, auditor = CompactDisks(devices), AuditObjects(devices)
         self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
         self._once_a_node = (
             Loop("tell accounts of all", teller.all, 60.0),
@@ -37,6 +44,11 @@ class Tending:
             Loop("replicate books", replicator.once, 15.0),
             Loop("replicate all books", replicator.all, 3600.0),
             Loop("reclaim books", reclaimer.once, 3600.0),
+            Loop("pay debts", debts.once, 5.0),
+            Loop("take in what the dead left", compactor.take_in, 10.0),
+            Loop("expire objects", expirer.once, 30.0),
+            Loop("compact disks", compactor.once, 300.0),
+            Loop("audit objects", auditor.once, 60.0),
         )
 
     async def run(self) -> None:

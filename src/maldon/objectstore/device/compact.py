@@ -31,7 +31,7 @@ from maldon.objectstore.device.merge import DELETED, FORGOTTEN, PROMOTED, Entry
 from maldon.objectstore.device.opening import SEGMENTS
 from maldon.objectstore.device.reclaim import reclaim, sweep
 from maldon.objectstore.device.record import Head, Kind, Meta, decode_meta, encode_meta, pack, scan
-from maldon.objectstore.device.recover import entry_of, names, reader_of, recover
+from maldon.objectstore.device.recover import entry_of, names, reader_of
 from maldon.objectstore.device.segment import Segment, made_at, magic_of, sync_directory
 from maldon.objectstore.device.survey import Survey
 from maldon.objectstore.timestamp import TICKS, stamp
@@ -74,10 +74,10 @@ class Compactor:
         with _alone(self._device.root) as alone:
             if not alone:
                 return 0
-            await asyncio.to_thread(recover, self._folder, self._device.index, self._device.changes)
+            await asyncio.to_thread(self._device.take_in)
             await asyncio.to_thread(reclaim, self._device)
             looked_at = stamp()
-            live = (await self.survey.usage()).live
+            live = await self.survey.live_bytes()
             victims, dirty = await asyncio.to_thread(self._choose, live)
             try:
                 for victim in victims:

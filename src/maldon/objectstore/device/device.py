@@ -34,7 +34,7 @@ from maldon.objectstore.device.large import LargeBody, LargeFile, new_name, shel
 from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry, newest
 from maldon.objectstore.device.reading import Moved, Segments
 from maldon.objectstore.device.record import Damaged, Head, Kind, Meta, encode_meta
-from maldon.objectstore.device.recover import entry_of
+from maldon.objectstore.device.recover import entry_of, recover
 from maldon.objectstore.device.settings import DeviceSettings
 from maldon.objectstore.device.space import Space
 from maldon.objectstore.node import WHOLE, Put, Reading, Record, Superseded, Teaching, WrongDigest
@@ -92,6 +92,10 @@ class Device:
         await self.commits.close()
         self._segments.close()
         self._opened.close()
+
+    def take_in(self) -> int:
+        """What a process that died had not taken in; how many records. In a thread."""
+        return recover(self.root / opening.SEGMENTS, self.index, self.changes)
 
     # Writing
 

@@ -26,9 +26,10 @@ _BATCH = 1000
 
 def recover(folder: Path, index: Index, changes: Changes) -> int:
     """Take in what has no writer any more; how many records that were."""
-    taken = 0
-    for name in sorted(names(folder)):
-        if not _sealed(index, name):
+    taken, found = 0, sorted(names(folder))
+    sealed = _sealed(index)  # after the look at the folder: what was removed since is gone or known
+    for name in found:
+        if name not in sealed:
             with adopted(folder / name) as file:
                 if file is not None:
                     taken += _replay(file, name, index, changes)
@@ -51,9 +52,9 @@ def _is_segment(name: str) -> bool:
         return False
 
 
-def _sealed(index: Index, name: str) -> bool:
+def _sealed(index: Index) -> set[object]:
     with index.locked() as db:
-        return db.execute("SELECT 1 FROM segments WHERE name = ? AND sealed", (name,)).fetchone() is not None
+        return {row[0] for row in db.execute("SELECT name FROM segments WHERE sealed").fetchall()}
 
 
 def _replay(file: int, name: str, index: Index, changes: Changes) -> int:

@@ -14,7 +14,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -32,8 +32,14 @@ from maldon.objectstore.timestamp import TICKS, stamp
 
 _ROWS = 5000  # of one look
 _MARK = struct.Struct("<16sqq?")
+Position = tuple[int, bytes, int, int]
+BEGINNING: Position = (-1, b"", 0, 0)
 _WRAP = (1 << 64) - 1
 _HIGHEST = b"\xff" * 17  # above every hash
+_OF_A_PART = "FROM objects WHERE policy = ? AND hash >= ? AND hash < ? GROUP BY"
+_LIVE = f"SELECT segment, sum(head + iif(flags & {LARGE}, 0, size)) {_OF_A_PART} 1"
+_FIGURES = f"""SELECT policy, flags & {DELETED} <> 0, pending <> 0, fragment = {MARK_SLOT}, count(*), sum(size),
+sum(owed IS NOT NULL) {_OF_A_PART} 1, 2, 3, 4"""
 
 
 class Held(NamedTuple):
@@ -71,7 +77,7 @@ class Expiring:
 
 @dataclass(slots=True)
 class Usage:
-    """Figures of a disk. `live` has the bytes in use of each segment, by its number."""
+    """Figures of a disk. `policies` has objects and bytes of each."""
 
     objects: int = 0
     bytes: int = 0
@@ -82,7 +88,6 @@ class Usage:
     free_bytes: int = 0
     size_bytes: int = 0
     policies: dict[int, tuple[int, int]] = field(default_factory=dict)
-    live: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -195,15 +200,30 @@ class Survey:
 
     # What is to be done
 
-    async def expiring(self, until_s: int, limit: int = 1000) -> list[Expiring]:
-        """Objects whose x-delete-at is not after that second, the longest overdue first."""
-        rows = await asyncio.to_thread(self._found, "expires <= ? ORDER BY expires LIMIT ?", (until_s, limit))
+    async def expiring(
+        self, until_s: int, after: tuple[int, int, bytes] = (-1, -1, b""), limit: int = 1000
+    ) -> tuple[list[Expiring], tuple[int, int, bytes] | None]:
+        """Some objects whose x-delete-at is not after that second, the longest overdue first, and where to go on."""
+        rows = await asyncio.to_thread(
+            self._found,
+            "expires <= ? AND (expires, policy, hash) > (?, ?, ?) ORDER BY expires, policy, hash LIMIT ?",
+            (until_s, *after, limit),
+        )
         found = []
         for row in rows:
             with contextlib.suppress(Moved, Damaged):  # a later look finds it, the auditor finds what is damaged
                 loaded = await self._device.load_entry(row, body=False)
                 found.append(Expiring(row.policy, loaded.meta.path, loaded.record, row.expires or 0))
-        return found
+        return found, (rows[-1].expires or 0, rows[-1].policy, rows[-1].hash) if len(rows) == limit else None
+
+    async def rows(self, after: Position, limit: int) -> tuple[list[Entry], Position | None]:
+        """Some rows in order of hash, and where to go on; None at the end."""
+        rows = await asyncio.to_thread(
+            self._found,
+            "(policy, hash, fragment, pending) > (?, ?, ?, ?) ORDER BY policy, hash, fragment, pending LIMIT ?",
+            (*after, limit),
+        )
+        return rows, rows[-1][:4] if len(rows) == limit else None
 
     async def debts(
         self, after: tuple[int, bytes] = (-1, b""), limit: int = 1000
@@ -245,31 +265,42 @@ class Survey:
 
     def _usage(self) -> Usage:
         usage = Usage()
-        for policy in self._policies():
-            for row in self._rows(policy, b"", _HIGHEST):
-                _count(usage, row)
+        for policy, deleted, pending, mark, count, size, owed in self._summed(_FIGURES):
+            usage.owed += owed
+            if deleted:
+                usage.tombstones += count
+            elif pending:
+                usage.pending += count
+            elif not mark:
+                usage.objects += count
+                usage.bytes += size
+                objects, held = usage.policies.get(policy, (0, 0))
+                usage.policies[policy] = objects + count, held + size
         usage.quarantined = len(listed(self._device.root))
         room = os.statvfs(self._device.root)
         usage.free_bytes, usage.size_bytes = room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
         return usage
+
+    async def live_bytes(self) -> dict[int, int]:
+        """The bytes in use of each segment, by its number."""
+        return await asyncio.to_thread(self._live_bytes)
+
+    def _live_bytes(self) -> dict[int, int]:
+        live: dict[int, int] = {}
+        for number, size in self._summed(_LIVE):
+            live[number] = live.get(number, 0) + size
+        return live
+
+    def _summed(self, sums: str) -> Iterator[Any]:
+        """Sums over all rows, a 256th of them in each transaction."""
+        for policy in self._policies():
+            with self._reader() as db:
+                for first in range(256):
+                    high = bytes([first + 1]) if first < 255 else _HIGHEST
+                    yield from db.execute(sums, (policy, bytes([first]), high)).fetchall()
 
 
 def _mark(row: Entry) -> int:
     """A number that stands for a version, whichever fragment of it this is."""
     packed = _MARK.pack(row.hash, row.timestamp, row.posted, bool(row.flags & DELETED))
     return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little")
-
-
-def _count(usage: Usage, row: Entry) -> None:
-    in_segment = row.head + (0 if row.flags & LARGE else row.size)
-    usage.live[row.segment] = usage.live.get(row.segment, 0) + in_segment
-    usage.owed += row.owed is not None
-    if row.flags & DELETED:
-        usage.tombstones += 1
-    elif row.pending:
-        usage.pending += 1
-    elif row.fragment != MARK_SLOT:
-        usage.objects += 1
-        usage.bytes += row.size
-        objects, size = usage.policies.get(row.policy, (0, 0))
-        usage.policies[row.policy] = objects + 1, size + row.size
