@@ -147,6 +147,7 @@ class Bench:
             28,
             lambda n: self.call("POST", f"{url}/users", {"user": {"name": f"bench-pw-{n}", "password": "a password"}}),
             width=2,
+            total=100,
         )
 
     async def network(self) -> None:
