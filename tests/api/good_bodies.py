@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from maldon.identity import service as identity
 from maldon.runtime.process import SERVICES
@@ -252,11 +253,17 @@ def _endpoint_cases(t: Mapping[str, str]) -> dict[str, Case]:
         f"POST {groups}": Case({"endpoint_group": group}),
         f"PATCH {groups}/{{endpoint_group_id}}": Case({"endpoint_group": group}),
         f"POST {policies}": Case({"policy": policy}),
+        "POST /identity/v3/OS-OAUTH2/token": Case(_form(t), "application/x-www-form-urlencoded"),
         "POST /identity/v3/OS-OAUTH1/consumers": Case({"consumer": {"description": "d"}}),
         "PATCH /identity/v3/OS-OAUTH1/consumers/{consumer_id}": Case({"consumer": {"description": "e"}}),
         "PUT /identity/v3/OS-OAUTH1/authorize/{request_token_id}": Case({"roles": [{"id": t["admin role"]}]}),
         f"PATCH {policies}/{{policy_id}}": Case({"policy": {**policy, "blob": "text"}}),
     }
+
+
+def _form(t: Mapping[str, str]) -> bytes:
+    client = {"client_id": t["application_credentials"], "client_secret": f"{SECRET}-app"}
+    return urlencode({"grant_type": "client_credentials", **client}).encode()
 
 
 def _image_cases(t: Mapping[str, str]) -> dict[str, Case]:

@@ -30,7 +30,7 @@ def test_only_what_tells_versions_and_logs_in_is_public():
     public = {(service.name, method, path) for service, path, method, rule in ROUTES if rule == PUBLIC}
     others = {route for route in public if not discovery.fullmatch(route[2])}
     shown = ("/v3/auth/tokens", "/v3/users/{user_id}/password")
-    signed = ("/v3/OS-OAUTH1/request_token", "/v3/OS-OAUTH1/access_token")
+    signed = ("/v3/OS-OAUTH1/request_token", "/v3/OS-OAUTH1/access_token", "/v3/OS-OAUTH2/token")
     assert others == {("identity", "POST", path) for path in (*shown, *signed)}
 
 

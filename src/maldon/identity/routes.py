@@ -11,7 +11,7 @@ from maldon.identity import (
     routes_people,
     routes_places,
 )
-from maldon.identity.api import discovery, endpoint, region, revocation, service, token
+from maldon.identity.api import discovery, endpoint, gone, oauth2_token, region, revocation, service, token
 from maldon.identity.policies import application_credential as application_credential_rules
 from maldon.identity.policies import catalog as catalog_rules
 from maldon.identity.policies import credential as credential_rules
@@ -28,7 +28,7 @@ from maldon.identity.policies import trust as trust_rules
 from maldon.identity.policies import user as user_rules
 from maldon.identity.route_shapes import Methods, kept
 from maldon.web.dialects import IDENTITY
-from maldon.web.service import PUBLIC, Routes, Service
+from maldon.web.service import AUTHENTICATED, PUBLIC, Routes, Service
 
 
 def _paths() -> Iterable[str]:
@@ -45,6 +45,10 @@ _ROUTES: dict[str, Methods] = {
         "HEAD": (token.check, "identity:check_token"),
         "DELETE": (token.revoke, "identity:revoke_token"),
     },
+    "/v3/auth/tokens/OS-PKI/revoked": {"GET": (gone.revocations, "identity:revocation_list")},
+    "/v3/OS-SIMPLE-CERT/ca": {"GET": (gone.certificates, AUTHENTICATED)},
+    "/v3/OS-SIMPLE-CERT/certificates": {"GET": (gone.certificates, AUTHENTICATED)},
+    "/v3/OS-OAUTH2/token": {"POST": (oauth2_token.create, PUBLIC)},
     "/v3/OS-REVOKE/events": {"GET": (revocation.index, "identity:list_revoke_events")},
     "/v3/auth/catalog": {"GET": (token.catalog, "identity:get_auth_catalog")},
     "/v3/auth/projects": {"GET": (token.own_projects, "identity:get_auth_projects")},

@@ -25,6 +25,7 @@ _NAMED = {
     "/v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}": (
         "endpoint_group_to_project_association"
     ),
+    "/v3/OS-SIMPLE-CERT/ca": "ca_certificate",
     "/v3/OS-OAUTH1/request_token": "request_tokens",
     "/v3/OS-OAUTH1/access_token": "access_tokens",
     "/v3/OS-OAUTH1/authorize/{request_token_id}": "authorize_request_token",

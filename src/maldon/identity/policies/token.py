@@ -14,4 +14,5 @@ RULES = (
     Rule("identity:get_auth_projects", ANYBODY, "See the projects that one may have a token for."),
     Rule("identity:get_auth_domains", ANYBODY, "See the domains that one may have a token for."),
     Rule("identity:get_auth_system", ANYBODY, "See whether one may have a token for the system."),
+    Rule("identity:revocation_list", f"{ADMIN} or {SERVICE}", "Ask for revoked tokens of a kind that is no more."),
 )
