@@ -47,6 +47,7 @@ class Deletion:
 
     path: Path
     error: str = ""
+    query: dict[str, str] | None = None
 
 
 @dataclass
@@ -179,7 +180,7 @@ def _batches(doomed: list[Deletion]) -> Iterable[list[Deletion]]:
 async def _delete_one(below: Handler, request: ObjectRequest, one: Deletion) -> str:
     if one.error or not one.path.container:
         return one.error or "400 Bad Request"
-    got = await answered(below, request.derive("DELETE", one.path, headers={"content-length": "0"}))
+    got = await answered(below, request.derive("DELETE", one.path, headers={"content-length": "0"}, query=one.query))
     await got.close()
     return f"{got.status} {title(got.status)}"
 

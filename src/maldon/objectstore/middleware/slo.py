@@ -211,11 +211,13 @@ class _Slo:
     async def delete(self, request: ObjectRequest) -> Response:
         """The manifest and all its segments, those of manifests among them too."""
         doomed = [Deletion(path) async for path in self.all_paths(request, request.path, 0)]
+        if (version := request.query.get("version-id")) is not None:
+            doomed[-1] = Deletion(request.path, query={"version-id": version})
         return await delete_all(self.below, request, doomed)
 
     async def all_paths(self, request: ObjectRequest, path: Any, depth: int) -> AsyncIterator[Any]:
         """Segments before their manifest, so that what is left of a deletion can be deleted again."""
-        got = await answered(self.below, request.derive("GET", path))
+        got = await answered(self.below, request.derive("GET", path) if depth else _again(request, "GET"))
         if got.status == 404 and depth == 0:
             raise NotFound("")
         if got.headers.get(HEADER, "").lower() in TRUE and got.ok and depth < DEEPEST:
@@ -240,7 +242,7 @@ def _kept(one: Wanted, head: Response | None, wrong: list[str]) -> Kept | None:
     size, etag = int(head.headers.get("content-length", "0")), head.headers.get("etag", "").strip('"')
     span = one.span(size)
     if why := _mismatch(one, head, (size, etag), span):
-        wrong.append(f"{quote(name)}, {why}")
+        wrong.append(f"{quote(one.named)}, {why}")
         return None
     assert span is not None
     chosen = "" if span == (0, size) else f"{span[0]}-{span[1] - 1}"

@@ -25,6 +25,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """A segment as the client describes it. `range` is first and last byte as far as given."""
 
     path: Path
+    named: str = ""
     etag: str | None = None
     size: int | None = None
     range: tuple[int | None, int | None] | None = None
@@ -113,7 +114,7 @@ def _wanted(row: Any, account: str) -> Wanted:
         raise ValueError("too small; each segment must be at least 1 byte.")
     chosen = None if row.get("range") is None else _range(row["range"])
     given = etag.strip('"').lower() if etag else None
-    return Wanted(Path(account, container, name), given, int(size) if size is not None else None, chosen)
+    return Wanted(Path(account, container, name), path, given, int(size) if size is not None else None, chosen)
 
 
 def _data(text: Any) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.tempurl import PREFIX
 from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
@@ -47,7 +48,9 @@ def make(store: Store, below: Handler) -> Handler:
         if request.actor is not None and request.headers.get("x-web-mode", "").lower() not in TRUE:
             return below(request)
         if request.trusted or (
-            request.query_string and {"symlink", "multipart-manifest", "temp_url_sig"} & set(request.query)
+            request.query_string
+            and {"symlink", "multipart-manifest", "temp_url_sig"} & set(request.query)
+            and PREFIX not in request.facts
         ):
             return below(request)
         return _site(request)
@@ -102,7 +105,8 @@ def make(store: Store, below: Handler) -> Handler:
     async def _listing(request: ObjectRequest, site: Site, prefix: str) -> Response:
         path = Path(request.path.account, request.path.container)
         query = {"delimiter": "/", **({"prefix": prefix} if prefix else {})}
-        found = await answered(below, request.derive("GET", path, query=query))
+        bounded = PREFIX in request.facts  # by what was signed, and the path is within
+        found = await answered(below, request.derive("GET", path, query=query, trusted=bounded))
         if not isinstance(found, Listing):
             return found
         rows = [row for row in found.rows if row.get("name") != prefix]
@@ -153,11 +157,12 @@ def _page(request: ObjectRequest, site: Site, prefix: str, rows: list[dict[str, 
         f' <body>\n  <h1 id="title">{title}</h1>\n  <table id="listing">',
         '   <tr id="heading"><th class="colname">Name</th><th class="colsize">Size</th><th>Date</th></tr>',
     ]
-    if prefix:
-        lines.append(
-            '   <tr id="parent" class="item"><td class="colname"><a href="../">../</a></td><td></td><td></td></tr>'
-        )
-    lines += [_row(row, prefix) for row in rows]
+    allowed = request.facts.get(PREFIX, "")
+    suffix = f"?{html.escape(allowed)}" if allowed else ""
+    if prefix and not (allowed and prefix == request.query.get("temp_url_prefix")):
+        up = f'<td class="colname"><a href="../{suffix}">../</a></td>'
+        lines.append(f'   <tr id="parent" class="item">{up}<td></td><td></td></tr>')
+    lines += [_row(row, prefix, suffix) for row in rows]
     return "\n".join([*lines, "  </table>\n </body>\n</html>", ""])
 
 
@@ -165,14 +170,14 @@ def _css(site: Site, up: str) -> str:
     return site.css if site.css.startswith(("/", "http:", "https:")) else up + quote(site.css)
 
 
-def _row(row: dict[str, Any], prefix: str) -> str:
+def _row(row: dict[str, Any], prefix: str, suffix: str) -> str:
     if "subdir" in row:
         name = row["subdir"][len(prefix) :]
         kind, size, date = "item subdir", "", ""
     else:
         name, kind = row["name"][len(prefix) :], "item type-" + row["content_type"].split(";")[0].replace("/", " type-")
         size, date = _human(row["bytes"]), html.escape(row["last_modified"].split(".")[0].replace("T", " "))
-    link = f'<a href="{html.escape("./" + quote(name))}">{html.escape(name)}</a>'
+    link = f'<a href="{html.escape("./" + quote(name))}{suffix}">{html.escape(name)}</a>'
     cells = (("colname", link), ("colsize", size), ("coldate", date))
     inside = "".join(f'<td class="{name}">{cell}</td>' for name, cell in cells)
     return f'   <tr class="{html.escape(kind)}">{inside}</tr>'

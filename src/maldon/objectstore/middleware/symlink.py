@@ -163,7 +163,9 @@ def _wanted(request: ObjectRequest) -> Path:
     account = unquote(headers.pop(ACCOUNT, ""), errors="surrogateescape") or request.path.account
     container, slash, name = named.partition("/")
     if not slash or not container or not name:
-        raise PreconditionFailed("X-Symlink-Target header must be of the form <container name>/<object name>")
+        error = PreconditionFailed("X-Symlink-Target header must be of the form <container name>/<object name>")
+        error.headers = (("Content-Type", "text/plain; charset=UTF-8"),)
+        raise error
     if "/" in account:
         raise PreconditionFailed("Account name cannot contain slashes")
     path = Path(account, container, name)

@@ -29,6 +29,7 @@ from maldon.objectstore.proxy.times import http_date
 from maldon.objectstore.timestamp import TICKS
 
 POINTERS = ("x-object-manifest", "x-symlink-target")
+PREFIX = "temporary prefix"  # of the facts of a request that is allowed all that begins so
 SIG, EXPIRES = "temp_url_sig", "temp_url_expires"
 ALSO_HEAD = ("GET", "PUT", "POST")
 DIGESTS: Mapping[str, Callable[..., Any]] = {
@@ -107,6 +108,8 @@ def permit_within(path: Path, key: Key) -> Callable[[ObjectRequest, Mapping[str,
         where = request.path
         if where.account != path.account or (key.container and where.container != path.container):
             raise refused("")
+        if not path.object and not where.object:  # a folder is shown by staticweb alone, which knows its bounds
+            raise refused()
 
     return check
 
@@ -129,7 +132,9 @@ def make(store: Store, below: Handler) -> Handler:
         query, path = request.query, request.path
         until = read_expiry(query.get(EXPIRES, ""))
         found = digest_of(query.get(SIG, ""), wanted.allowed_digests)
-        if until is None or until < time.time() or found is None or not path.object:
+        if until is None or until < time.time() or found is None or not path.container:
+            raise refused()
+        if not path.object and "temp_url_prefix" not in query:
             raise refused()
         if request.method not in wanted.methods:
             raise refused()
@@ -143,6 +148,8 @@ def make(store: Store, below: Handler) -> Handler:
         request.headers.pop("x-backend-inbound-x-timestamp", None)
         request.authorize = permit_within(path, key)
         request.query = {name: value for name, value in query.items() if name != "version-id"}
+        if "temp_url_prefix" in query:
+            request.facts[PREFIX] = _for_links(query)
         return _dressed(await below(request), request, until)
 
     def _texts(request: ObjectRequest, until: int) -> list[str]:
@@ -158,6 +165,12 @@ def make(store: Store, below: Handler) -> Handler:
         return [f"{before}{method}\n{until}\n{where}" for method in methods]
 
     return handle
+
+
+def _for_links(query: Mapping[str, str]) -> str:
+    """What the links of a page have to say so that they are allowed, too."""
+    said = [f"{name}={quote(query[name])}" for name in ("temp_url_prefix", EXPIRES, SIG)]
+    return "&".join([*said, *(["inline"] if "inline" in query else [])])
 
 
 def _address_fits(request: ObjectRequest) -> bool:

@@ -32,7 +32,7 @@ def verbs(request: ObjectRequest) -> Mapping[str, Verb]:
         return CONTAINER
     if path.account:
         return ACCOUNT
-    if request.where.strip("/") in VERSIONS:
+    if request.where.count("/") == 1 or request.where.strip("/") in VERSIONS:
         raise PreconditionFailed("Bad URL")
     raise NotFound("")
 

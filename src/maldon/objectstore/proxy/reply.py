@@ -81,10 +81,17 @@ def plain(status: int, body: str | bytes = b"", headers: dict[str, str] | None =
 def refusal(status: int, sentence: str = "", headers: dict[str, str] | None = None) -> Response:
     """An error as Swift shows it: a sentence by itself where there is one to say, a tiny page otherwise."""
     if sentence:
-        body = html.escape(sentence, quote=False).encode(errors="replace")  # it may repeat what the client sent
+        plain = (headers or {}).get("content-type", "").startswith("text/plain")
+        said = sentence if plain else html.escape(sentence, quote=False)  # it may repeat what the client sent
+        body = said.encode(errors="replace")
         return Response(status, {"content-type": HTML, **(headers or {}), "content-length": str(len(body))}, body)
     body = f"<html><h1>{html.escape(title(status))}</h1><p>{_SENTENCES.get(status, '')}</p></html>".encode()
     return Response(status, {"content-type": HTML, **(headers or {}), "content-length": str(len(body))}, body)
+
+
+def explained(status: int) -> str:
+    """The title and the sentence of a status."""
+    return f"{title(status)}\n{_SENTENCES.get(status, '')}"
 
 
 def title(status: int) -> str:
