@@ -16,6 +16,7 @@ from maldon.objectstore.daemons.audit_objects import AuditObjects
 from maldon.objectstore.daemons.compact_disks import CompactDisks
 from maldon.objectstore.daemons.expire_objects import ExpireObjects
 from maldon.objectstore.daemons.pay_debts import PayDebts
+from maldon.objectstore.daemons.reap_accounts import ReapAccounts
 from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.shard import Sharder
@@ -37,12 +38,14 @@ class Tending:
         replicator, reclaimer = ReplicateBooks(books, placing), ReclaimBooks(books)
         debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing)
         compactor, auditor = CompactDisks(devices), AuditObjects(devices)
+        reaper = ReapAccounts(books, placing)
         self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
         self._once_a_node = (
             Loop("tell accounts of all", teller.all, 60.0),
             Loop("shard containers", sharder.once, 30.0),
             Loop("replicate books", replicator.once, 15.0),
             Loop("replicate all books", replicator.all, 3600.0),
+            Loop("reap accounts", reaper.once, 300.0),
             Loop("reclaim books", reclaimer.once, 3600.0),
             Loop("pay debts", debts.once, 5.0),
             Loop("take in what the dead left", compactor.take_in, 10.0),

@@ -20,6 +20,7 @@ from maldon.objectstore.proxy.names import check_names
 from maldon.objectstore.proxy.placing import Node, Place
 from maldon.objectstore.proxy.quorum import ask, ask_all, say
 from maldon.objectstore.proxy.reading import SYSMETA, Readable, answer
+from maldon.objectstore.proxy.removing import remove
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import SMALL, TRUE, ObjectRequest
 from maldon.objectstore.proxy.spread import spread
@@ -242,18 +243,9 @@ async def post(store: Store, request: ObjectRequest) -> Response:
 async def delete(store: Store, request: ObjectRequest) -> Response:
     """DELETE: a tombstone on all replicas."""
     place = await _place(store, request, "x-container-write")
-    path, at = request.path, request.timestamp
     if (end := request.headers.get("x-if-delete-at")) is not None:
         await _must_end_then(store, request, place, end)
-    lessons = Lessons(store.placing, path, len(place.primaries))
-
-    async def one(node: Node, spot: Spot, n: int) -> Record | None:
-        before = await node.delete_object(spot, path, at, lessons.of(n))
-        lessons.done(n)
-        return before
-
-    records = await say(store.placing, place, one)
-    await lessons.make_up(row_of(path, Record(at, 0, "", {}, at, deleted=True), place.policy))
+    records = await remove(store.placing, place, request.path, request.timestamp)
     _before(store, records, request)
     return Response(204, {"content-type": HTML})
 
