@@ -24,8 +24,15 @@ _COMPARED = {USER: ("name", "enabled", "default_project_id", "extra"), GROUP: ("
 _PART = 500  # ids in one statement
 
 
-async def reflect(op: Op, domain_id: str, seen: Seen, *, of_users: bool) -> None:
-    """Have the mirror show what was seen. `of_users`: who is in which group was asked user by user."""
+class Held(Exception):
+    """Somebody else of the domain has the name."""
+
+
+async def reflect(op: Op, domain_id: str, seen: Seen, *, of_users: bool, park: bool = True) -> None:
+    """Have the mirror show what was seen. `of_users`: who is in which group was asked user by user.
+
+    Without `park` a name stays with whoever has it: raises Held.
+    """
     async with op.db.read() as session:
         changes = await _changes(session, domain_id, seen, of_users=of_users)
     if not changes and not seen.complete:
@@ -34,7 +41,10 @@ async def reflect(op: Op, domain_id: str, seen: Seen, *, of_users: bool) -> None
         async with op.db.begin() as session:
             if changes:
                 await bump(op, session)
-                await _apply(op, session, domain_id, await _changes(session, domain_id, seen, of_users=of_users))
+                changes = await _changes(session, domain_id, seen, of_users=of_users)
+                if changes.park and not park:
+                    raise Held
+                await _apply(op, session, domain_id, changes)
             if seen.complete:
                 await _note(session, domain_id, op.clock.now())
     except Duplicate as error:
@@ -46,6 +56,14 @@ async def local_of(session: Session, kind: str, id_: str) -> tuple[str, str] | N
     chosen = select(directory_entry.c.domain_id, directory_entry.c.local_id)
     row = await session.first(chosen.where(directory_entry.c.id == id_, directory_entry.c.kind == kind))
     return None if row is None else (row.domain_id, row.local_id)
+
+
+async def holder(session: Session, domain_id: str, kind: str, name: str) -> str | None:
+    """The local id of who has the name in the mirror."""
+    table = _TABLES[kind]
+    id_ = await session.scalar(select(table.c.id).where(table.c.domain_id == domain_id, table.c.name == name))
+    known = await local_of(session, kind, str(id_))
+    return None if known is None else known[1]
 
 
 async def end_tokens(op: Op, user_id: str) -> None:

@@ -24,7 +24,7 @@ from maldon.identity.schemas.token import UserRef
 from maldon.identity.settings import IdentitySettings
 from maldon.identity.standing import REFUSED
 from maldon.kernel.clock import SECOND
-from maldon.kernel.errors import BadRequest, CloudError, Duplicate, Forbidden, NotFound, Unauthorized
+from maldon.kernel.errors import BadRequest, CloudError, Duplicate, Forbidden, NotFound, Stale, Unauthorized
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op
 from maldon.ports import directory as words
@@ -133,11 +133,9 @@ async def add_user(op: Op, domain_id: str, values: Mapping[str, Any], password: 
         return None
     _refuse_taken(await directory.user_named(values["name"]), "user", values["name"])
     made = await directory.add_user(_user(new_hex_id(), values), password)
-    first = await directory.user_named(made.name)  # not every directory minds names: the older one stays
-    if first is not None and first.id != made.id:
+    if await _lost(op, domain_id, directory, USER, made):
         await directory.remove_user(made.id)
-        _refuse_taken(first, "user", made.name)
-    await mirror.reflect(op, domain_id, seen_of(domain_id, [made], [], {}), of_users=True)
+        _refuse_taken(made, "user", made.name)
     return public_id(domain_id, USER, made.id)
 
 
@@ -194,11 +192,9 @@ async def add_group(op: Op, domain_id: str, values: Mapping[str, Any]) -> str | 
         return None
     _refuse_taken(await _group_named(op, directory, values["name"]), "group", values["name"])
     made = await directory.add_group(_group(new_hex_id(), values))
-    first = await _group_named(op, directory, made.name)
-    if first is not None and first.id != made.id:
+    if await _lost(op, domain_id, directory, GROUP, made):
         await directory.remove_group(made.id)
-        _refuse_taken(first, "group", made.name)
-    await mirror.reflect(op, domain_id, seen_of(domain_id, [], [made], {}), of_users=False)
+        _refuse_taken(made, "group", made.name)
     return public_id(domain_id, GROUP, made.id)
 
 
@@ -243,6 +239,22 @@ async def change_member(op: Op, group_id: str, user_id: str, *, inside: bool) ->
     else:
         with suppress(NotFound):
             await directory.remove_member(local_id, user[1])
+
+
+async def _lost(op: Op, domain_id: str, directory: Directory, kind: str, made: Any) -> bool:
+    """Mirror one that has just been made. Not every directory minds names, our tables do: whether another was first."""
+    seen = seen_of(domain_id, [made] if kind == USER else [], [made] if kind == GROUP else [], {})
+    try:
+        await mirror.reflect(op, domain_id, seen, of_users=kind == USER, park=False)
+    except (mirror.Held, Stale):
+        async with op.db.read() as session:
+            local_id = await mirror.holder(session, domain_id, kind, made.name)
+        if local_id is not None:
+            other = await (directory.user(local_id) if kind == USER else directory.group(local_id))
+            if other is not None and other.id != made.id and other.name == made.name:
+                return True
+        await mirror.reflect(op, domain_id, seen, of_users=kind == USER)
+    return False
 
 
 async def _writable(op: Op, domain_id: str, feature: str) -> Directory | None:
