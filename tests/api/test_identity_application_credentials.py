@@ -1,5 +1,8 @@
 """Application credentials: made, used, confined by access rules, ended."""
 
+import base64
+import hmac
+
 import pytest
 
 from maldon.identity.service import Passwords, TokenVerifier
@@ -249,3 +252,37 @@ async def test_they_are_their_users_own(own, keystone):
     assert (await unscoped("POST", own.at, body)).status == 400
     assert (await keystone("DELETE", f"{own.at}/{made['id']}")).status == 204
     assert (await own.demo("GET", f"{own.at}/{made['id']}")).status == 404
+
+
+async def test_an_ec2_credential_made_with_one_is_good_for_no_more(own, keystone):
+    made = await own.make(roles=[{"name": "reader"}], expires_at="2023-11-14T22:20:00Z", unrestricted=True)
+    app, at = await own.logged_in(made), f"/users/{own.user_id}/credentials/OS-EC2"
+    whole = (await own.demo("POST", at, {"tenant_id": own.project_id})).json["credential"]
+    ec2 = (await app("POST", at, {"tenant_id": own.project_id})).json["credential"]
+    text = "GET\n\n\nTue, 14 Nov 2023 22:13:22 +0000\n/bucket/object"
+
+    async def signed(key):
+        signature = base64.b64encode(hmac.digest(key["secret"].encode(), text.encode(), "sha1")).decode()
+        shown = {"access": key["access"], "token": base64.b64encode(text.encode()).decode(), "signature": signature}
+        return await keystone("POST", "/s3tokens", {"credentials": shown})
+
+    roles = [[role["name"] for role in (await signed(key)).json["token"]["roles"]] for key in (whole, ec2)]
+    assert roles == [["member", "reader"], ["reader"]]
+    assert (await signed(ec2)).json["token"]["expires_at"] == "2023-11-14T22:20:00.000000Z"
+    elsewhere, reader = await keystone.id_of("project", "admin"), await keystone.id_of("role", "reader")
+    assert (await keystone("PUT", f"/projects/{elsewhere}/users/{own.user_id}/roles/{reader}")).status == 204
+    assert (await app("POST", at, {"tenant_id": elsewhere})).status == 403
+    tight = await own.logged_in(await own.make(name="tight"))
+    assert (await tight("POST", at, {"tenant_id": own.project_id})).status == 403
+    calls = [
+        ("GET", at),
+        ("GET", f"{at}/{whole['access']}"),
+        ("DELETE", f"{at}/{whole['access']}"),
+        ("GET", "/credentials"),
+    ]
+    assert [(await tight(*call)).status for call in calls] == [403] * 4
+    blob = {"credential": {"user_id": own.user_id, "type": "totp", "blob": "GEZDGNBVGY3TQOJQ"}}
+    assert (await tight("POST", "/credentials", blob)).status == 403
+    assert (await own.demo("DELETE", f"{own.at}/{made['id']}")).status == 204
+    assert (await signed(ec2)).status == 401
+    assert (await signed(whole)).status == 200

@@ -21,7 +21,7 @@ from maldon.identity.models.trust import trust, trust_role
 from maldon.identity.plan.access_rules import AccessRule
 from maldon.identity.plan.effective import closure
 from maldon.identity.standing import REFUSED, USER, check_live, roles_at
-from maldon.identity.token import Delegation, Token
+from maldon.identity.token import Delegation, Scope, Token
 from maldon.identity.world import World
 from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Session
@@ -58,7 +58,10 @@ async def read_delegation(
     session: Session, world: World, token: Token, handed: Delegation, parent_id: str | None
 ) -> Handed:
     """What the token's delegation gives; `parent_id` is what is above the project of its scope."""
-    return await _READERS[handed.kind](session, world, token, handed, parent_id)
+    reader = _READERS.get(handed.kind)
+    if reader is None:
+        raise Unauthorized(REFUSED, internal=f"nobody reads what is delegated by {handed.kind}")
+    return await reader(session, world, token, handed, parent_id)
 
 
 async def delegation_end(session: Session, handed: Delegation) -> int | None:
@@ -75,6 +78,9 @@ async def _trust(session: Session, world: World, token: Token, handed: Delegatio
     row = await session.first(_TRUST, {"id": handed.id})
     if row is None:
         raise Unauthorized(REFUSED, internal=f"trust {handed.id} is gone")
+    holder = row.trustor_user_id if row.impersonation else row.trustee_user_id
+    if token.user_id != holder or (token.scope.kind == "project" and token.scope.id != row.project_id):
+        raise Unauthorized(REFUSED, internal=f"trust {row.id} is of somebody else, or for another project")
     first = row
     while first.redelegated_trust_id is not None:
         first = await session.first(_TRUST, {"id": first.redelegated_trust_id})
@@ -99,8 +105,8 @@ async def _application_credential(
     session: Session, world: World, token: Token, handed: Delegation, parent_id: str | None
 ) -> Handed:
     row = await session.first(_CREDENTIAL, {"id": handed.id})
-    if row is None or row.user_id != token.user_id:
-        raise Unauthorized(REFUSED, internal=f"application credential {handed.id} is gone")
+    if row is None or row.user_id != token.user_id or token.scope != Scope("project", row.project_id):
+        raise Unauthorized(REFUSED, internal=f"application credential {handed.id} is gone, or another's")
     role_ids = {one.role_id for one in await session.all(_CREDENTIAL_ROLES, {"id": row.id})}
     held = await roles_at(session, token.user_id, token.scope, parent_id)
     _check_held(world, role_ids, held, f"user {token.user_id} of application credential {row.id}")

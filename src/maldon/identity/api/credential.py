@@ -1,4 +1,7 @@
-"""Credentials: whoever is no admin has those of their own."""
+"""Credentials: whoever is no admin has those of their own.
+
+They hold secrets with which their user can do everything, so what was delegated has nothing to do with them.
+"""
 
 from typing import Any
 
@@ -39,6 +42,7 @@ async def index(request: Request, op: Op) -> Reply:
     if not op.can("identity:list_credentials", {}):
         op.may("identity:list_credentials", target(op.actor.user_id, op.actor.project_id))
         wanted = wanted.where(credential.c.user_id == op.actor.user_id)
+    refuse_restricted(await own_token(request, op))
     async with op.db.read() as session:
         found = await lists.page(session, wanted, credential, request)
     reveal = op.use(CredentialKeys).reveal
@@ -46,6 +50,7 @@ async def index(request: Request, op: Op) -> Reply:
 
 
 async def show(request: Request, op: Op) -> Reply:
+    refuse_restricted(await own_token(request, op))
     async with op.db.read() as session:
         row = await _guarded(session, op, request, "identity:get_credential")
     return _shown(request, op, row)

@@ -24,6 +24,7 @@ from maldon.web.request import Reply, Request, empty, json
 async def index(request: Request, op: Op) -> Reply:
     user_id = request.path["user_id"]
     op.may("identity:ec2_list_credentials", target(user_id, None))
+    refuse_restricted(await own_token(request, op))
     wanted = select(credential).where(credential.c.user_id == user_id, credential.c.type == verbs.EC2)
     async with op.db.read() as session:
         await rows.found(session, user, "user", user_id)
@@ -39,6 +40,7 @@ def _opened(op: Op, row: Any) -> dict[str, Any]:
 
 async def show(request: Request, op: Op) -> Reply:
     op.may("identity:ec2_get_credential", target(request.path["user_id"], None))
+    refuse_restricted(await own_token(request, op))
     async with op.db.read() as session:
         row = await _found(session, request)
     return _shown(request, op, row)
