@@ -28,6 +28,10 @@ SETTINGS = """
 port = {port}
 without = ["identity", "name_check"]
 allow_account_management = true
+policies = ["0:gold", "1:silver"]
+
+[object-domain_remap]
+storage_domains = ["store.test"]
 
 [object-tempauth]
 users = [
@@ -50,6 +54,7 @@ account6 = test
 username6 = tester6
 password6 = testing6
 collate = C
+storage_domain = store.test
 """
 
 

@@ -6,7 +6,8 @@ stands for another (symlink, versions) sits right above the core.
 """
 
 from maldon.objectstore.middleware import (
-    bulk,
+    bulk_delete,
+    bulk_upload,
     copy,
     cors,
     crossdomain,
@@ -51,7 +52,8 @@ LAYERS: tuple[Layer, ...] = (
     cors.LAYER,
     staticweb.LAYER,
     ratelimit.LAYER,
-    bulk.LAYER,
+    bulk_delete.LAYER,
+    bulk_upload.LAYER,
     copy.LAYER,
     read_only.LAYER,
     quotas.ACCOUNT,

@@ -19,7 +19,7 @@ import msgspec
 from maldon.kernel.errors import BadRequest, CloudError, NotFound, TooLarge
 from maldon.kernel.settings import option
 from maldon.objectstore.middleware import slo_manifest
-from maldon.objectstore.middleware.bulk import Deletion, delete_all
+from maldon.objectstore.middleware.bulk_delete import Deletion, delete_all
 from maldon.objectstore.middleware.carrying import COPIED
 from maldon.objectstore.middleware.layer import Handler, Layer, answered, refused
 from maldon.objectstore.middleware.rows import override, show, without
@@ -29,7 +29,7 @@ from maldon.objectstore.middleware.slo_manifest import SLO_SIZE as SIZE
 from maldon.objectstore.middleware.slo_manifest import Kept, Wanted
 from maldon.objectstore.proxy.listings import Listing
 from maldon.objectstore.proxy.reading import Readable, answer, unmet
-from maldon.objectstore.proxy.reply import HTML, Response, title
+from maldon.objectstore.proxy.reply import HTML, Response, explained, title
 from maldon.objectstore.proxy.request import TRUE, Given, ObjectRequest
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.proxy.times import iso, read_http_date
@@ -313,7 +313,7 @@ def _outcome(made: Response, *, as_json: bool) -> bytes:
     lines, errors = said.partition("Errors:\n")[::2]
     about = {
         "Response Status": f"{made.status} {title(made.status)}",
-        "Response Body": lines.strip() or ("" if made.ok else title(made.status)),
+        "Response Body": lines.strip() or ("" if made.ok else explained(made.status)),
     }
     about |= {
         n: made.headers[k] for k, n in (("etag", "Etag"), ("last-modified", "Last Modified")) if k in made.headers

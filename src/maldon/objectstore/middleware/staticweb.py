@@ -160,8 +160,8 @@ def _page(request: ObjectRequest, site: Site, prefix: str, rows: list[dict[str, 
     allowed = request.facts.get(PREFIX, "")
     suffix = f"?{html.escape(allowed)}" if allowed else ""
     if prefix and not (allowed and prefix == request.query.get("temp_url_prefix")):
-        up = f'<td class="colname"><a href="../{suffix}">../</a></td>'
-        lines.append(f'   <tr id="parent" class="item">{up}<td></td><td></td></tr>')
+        back = f'<td class="colname"><a href="../{suffix}">../</a></td>'
+        lines.append(f'   <tr id="parent" class="item">{back}<td></td><td></td></tr>')
     lines += [_row(row, prefix, suffix) for row in rows]
     return "\n".join([*lines, "  </table>\n </body>\n</html>", ""])
 
