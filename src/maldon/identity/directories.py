@@ -72,9 +72,12 @@ class Directories:
         """The domain's directory; None when its people are in our own tables. Raises Unavailable."""
         async with db.read() as session:
             config = await self.config(session, domain_id)
-        if driver_of(config) == NATIVE:
-            return None
         known = self._open.get(domain_id)
+        if driver_of(config) == NATIVE:
+            if known is not None:
+                del self._open[domain_id]
+                await known[1].close()
+            return None
         if known is not None and known[0] == config:
             return known[1]
         directory = self._opened(domain_id, config)

@@ -42,6 +42,7 @@ class LdapDirectory:
         self._group_tree = options.group_tree_dn or f"ou=UserGroups,{options.suffix}"
         # Threads of its own: a server that does not answer must not keep others from hashing passwords.
         self._threads = ThreadPoolExecutor(options.pool_size, thread_name_prefix="ldap")
+        self._closed = False
         self._patience_s = options.connection_timeout * (options.pool_retry_max + 1) * 2
 
     @property
@@ -57,7 +58,8 @@ class LdapDirectory:
         return frozenset(word for word, yes in allowed.items() if yes)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)  # once those who are asking have their answers
         self._connections.close()
 
     # who is there
@@ -124,6 +126,8 @@ class LdapDirectory:
         return await self._in_thread(self._connections.write, lambda connection: tell(connection, *given))
 
     async def _in_thread(self, call: Callable[..., T], *given: Any) -> T:
+        if self._closed:
+            raise Unavailable(f"{self._who} has just been configured anew; try again.")
         try:
             async with asyncio.timeout(self._patience_s):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *given))
