@@ -220,6 +220,47 @@ async def test_many_processes_write_to_one_book(shelf):
     assert len(await rows_of(shelf, BOX)) == 600
 
 
+DYING = """
+import asyncio, sys
+from pathlib import Path as File
+from maldon.objectstore.books.settings import BookSettings
+from maldon.objectstore.books.shelf import Shelf
+from maldon.objectstore.node import Row
+from maldon.objectstore.path import Path, PathHash
+
+async def write(root):
+    shelf = Shelf(File(root), BookSettings(checkpoint_pages=5), PathHash(b"before", b"after"))
+    box = Path("AUTH_ann", "box")
+    await shelf.put_book(0, box, 1, {})
+
+    async def writer(who):
+        for n in range(100_000):
+            await shelf.update_book(0, box, [Row(f"{who}-{n}", 2, 1)])
+            print(f"{who}-{n}", flush=True)
+
+    await asyncio.gather(*(writer(who) for who in range(8)))
+
+asyncio.run(write(*sys.argv[1:]))
+"""
+
+
+async def test_what_was_told_survives_the_death_of_who_wrote_it(shelf):
+    told = set()
+    for _ in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", DYING, shelf.root], stdout=subprocess.PIPE, text=True)
+        for n, line in enumerate(writer.stdout):
+            told.add(line.strip())
+            if n > 400:
+                break
+        writer.kill()
+        told |= {line.strip() for line in writer.stdout if line.endswith("\n")}
+        writer.wait()
+        writer.stdout.close()
+        names = {row.name for row in await rows_of(shelf, BOX)}
+        assert told <= names
+        assert await totals(shelf, BOX) == (0, len(names), len(names))
+
+
 async def test_a_busy_database_does_not_hold_the_loop(open_shelf):
     shelf = open_shelf(patience_s=0.3)
     await shelf.put_book(0, BOX, 1, {})
