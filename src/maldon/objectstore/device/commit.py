@@ -19,7 +19,7 @@ from maldon.objectstore.device.debts import GRACE_S, Young, YoungDebts, encode_o
 from maldon.objectstore.device.index import Index, apply, mark_segment, purge_forgotten, register, set_owed
 from maldon.objectstore.device.merge import FORGOTTEN, Entry
 from maldon.objectstore.device.record import Head, pack
-from maldon.objectstore.device.segment import Segment
+from maldon.objectstore.device.segment import GROUP_BYTES, Segment
 from maldon.objectstore.device.space import refused
 from maldon.objectstore.node import Teaching
 from maldon.objectstore.path import Path
@@ -93,7 +93,7 @@ class GroupCommit:
     def _start(self) -> None:
         self._busy = True
         self._idle.clear()
-        writes, self._writes = self._writes, []
+        writes, self._writes = _group(self._writes)
         if not writes:
             self._lock(writes, [])
             return
@@ -228,6 +228,16 @@ class GroupCommit:
         self._checkpointing = False
         if job.exception() is not None:
             log.error("a checkpoint failed", folder=str(self._folder), error=str(job.exception()))
+
+
+def _group(waiting: list[Write]) -> tuple[list[Write], list[Write]]:
+    """Those that are written together, and those that wait on."""
+    size = 0
+    for number, write in enumerate(waiting, 1):
+        size += write.head.length
+        if size >= GROUP_BYTES:
+            return waiting[:number], waiting[number:]
+    return waiting, []
 
 
 def owe(db: apsw.Connection, debts: Sequence[Young]) -> None:

@@ -1,8 +1,10 @@
 """What segments say is taken into the index: what a process that died had not taken in yet, or everything.
 
 Every segment that has no writer and is not sealed is read from where the index knows it, and sealed. Records may be met
-in any order and more than once. What was still to be told to a container becomes a debt. An index that is missing,
-half-built or damaged is built anew from all segments, while nobody else has the disk open.
+in any order and more than once. The last group of a segment may be torn: a record there whose body is not what was to
+be written was never answered, and must not end an older version. What was still to be told to a container becomes a
+debt. An index that is missing, half-built or damaged is built anew from all segments, while nobody else has the disk
+open.
 """
 
 import os
@@ -10,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from zlib import crc32
 
 import structlog
 
@@ -18,7 +21,7 @@ from maldon.objectstore.device.debts import encode_owed
 from maldon.objectstore.device.index import Index, apply, mark_segment, register, set_note, set_owed
 from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry
 from maldon.objectstore.device.record import Head, Kind, Meta, decode_meta, scan
-from maldon.objectstore.device.segment import adopted, magic_of
+from maldon.objectstore.device.segment import GROUP_BYTES, adopted, magic_of
 
 log = structlog.get_logger()
 _BATCH = 1000
@@ -58,19 +61,22 @@ def _sealed(index: Index) -> set[object]:
 
 
 def _replay(file: int, name: str, index: Index, changes: Changes) -> int:
-    end = os.fstat(file).st_size
+    end, read = os.fstat(file).st_size, reader_of(file)
     with index.locked() as db:
         number = register(db, name)
         indexed, told = db.execute("SELECT indexed, told FROM segments WHERE number = ?", (number,)).get
     taken = 0
     untold: deque[tuple[Entry, bytes]] = deque()
-    records = scan(magic_of(name), reader_of(file), min(indexed, told), end)
+    unsure = max(indexed, end - 2 * GROUP_BYTES)
+    records = scan(magic_of(name), read, min(indexed, told), end)
     while batch := list(islice(records, _BATCH)):
         entries = []
         for at, head, raw in batch:
             meta = decode_meta(raw)
             entry = entry_of(number, at, head, meta)
             told = max(told, head.told)
+            if at >= unsure and crc32(read(head.body_bytes, at + entry.head)) != head.body_crc:
+                continue
             if at >= indexed:
                 entries.append(entry)
             if meta.teach:

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _MOST_PIECES = 1024  # of one writev
+GROUP_BYTES = 16 << 20  # of what is synced together, but for its last record
+"""A power cut can tear no more than the last group: what was appended before is on stable storage."""
 
 
 class Segment:
