@@ -1,0 +1,115 @@
+"""Accounts and containers over storage nodes that speak HTTP: what one slept through, it hears of afterwards."""
+
+from dataclasses import replace
+
+import pytest
+
+from maldon.objectstore.daemons.replicate_books import ReplicateBooks
+from maldon.objectstore.daemons.shard import Sharder
+from maldon.objectstore.daemons.tell_accounts import TellAccounts
+from maldon.objectstore.node import Home, Query
+from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.placing import Placing
+from tests.object_cloud import ACCOUNT
+from tests.object_cluster import object_cluster
+
+BOX = Path(ACCOUNT, "box")
+
+
+@pytest.fixture
+async def nodes(tmp_path):
+    async with object_cluster(tmp_path) as made:
+        yield made
+
+
+class Loops:
+    """The loops of one node over its books."""
+
+    def __init__(self, node):
+        cluster = node.cluster
+        self.books = cluster.nodes.own.books
+        self.placing = Placing(cluster.rings, cluster.nodes, cluster.settings)
+        self.replicator = ReplicateBooks(self.books, self.placing)
+        self.sharder = Sharder(self.books, self.placing)
+        self.teller = TellAccounts(self.books, self.placing)
+
+    async def holds(self, path):
+        """What this node's own disk says of a book."""
+        place = self.placing.book(path)
+        spot = place.spot(place.primaries[0])
+        listing = await self.books.list_json(spot, path, Query())
+        if listing is None:
+            return None
+        book = listing.book
+        return book.deleted, book.objects, book.size, book.headers, [item.name for item in listing.items()]
+
+
+async def test_a_node_that_slept_hears_of_everything(nodes):
+    asker = nodes[0].asker()
+    assert (await asker("PUT", "box", X_Container_Meta_Tint="red")).status == 201
+    await nodes[2].stop()
+    assert (await asker("PUT", "other")).status == 201
+    for n in range(5):
+        assert (await asker("PUT", f"box/{n}", b"12345")).status == 201
+    assert (await asker("DELETE", "box/0")).status == 204
+    assert (await asker("POST", "box", X_Container_Meta_Tint="blue")).status == 204
+    await nodes[2].start()
+    loops = [Loops(node) for node in nodes]
+    for one in loops:
+        await one.replicator.all()
+    for path in (BOX, Path(ACCOUNT, "other"), Path(ACCOUNT)):
+        told = [await one.holds(path) for one in loops]
+        assert told[1:] == told[:-1], path
+    assert told[0][4] == ["box", "other"]
+    deleted, objects, size, headers, names = await loops[2].holds(BOX)
+    assert (deleted, objects, size, names) == (False, 4, 20, ["1", "2", "3", "4"])
+    assert headers["x-container-meta-tint"][0] == "blue"
+    assert [await one.replicator.all() for one in loops] == [0, 0, 0]
+
+
+async def test_a_disk_that_was_wiped_gets_its_books_whole(nodes):
+    asker = nodes[0].asker()
+    await asker("PUT", "box")
+    for n in range(20):
+        await asker("PUT", f"box/{n:02d}", b"12345")
+    loops = [Loops(node) for node in nodes]
+    before = await loops[1].holds(BOX)
+    for shelf in loops[1].books.shelves.values():
+        for kind in ("accounts", "containers"):
+            (shelf.root / kind).rename(shelf.root / f"lost-{kind}")
+    assert await loops[1].holds(BOX) is None
+    for one in loops:
+        await one.replicator.all()
+    assert await loops[1].holds(BOX) == before
+
+
+async def test_a_container_is_sharded_over_nodes(nodes):
+    asker = nodes[0].asker()
+    await asker("PUT", "box")
+    names = [f"{n:02d}" for n in range(20)]
+    for name in names:
+        assert (await asker("PUT", f"box/{name}", b"12345")).status == 201
+    loops = [Loops(node) for node in nodes]
+    for one in loops:
+        for shelf in one.books.shelves.values():
+            shelf.settings = replace(shelf.settings, shard_rows=8)
+    for _ in range(3):
+        for one in loops:
+            await one.sharder.once()
+            await one.teller.all()
+            await one.replicator.once()
+    place = loops[0].placing.book(BOX)
+    for one in loops:
+        ranges = await one.books.read_ranges(place.spot(place.primaries[0]), BOX)
+        assert {part.home for part in ranges} == {Home.SHARD}
+    for node in nodes:
+        assert (await node.asker()("PUT", f"box/{node.address}", b"12345")).status == 201
+        names.append(node.address)
+    for node in nodes:
+        assert (await node.asker()("GET", "box")).body.decode().split() == sorted(names)
+        assert (await node.asker()("GET", "box", query="prefix=1&limit=3")).body.decode().split() == ["10", "11", "12"]
+    await nodes[1].stop()
+    for node in (nodes[0], nodes[2]):
+        assert (await node.asker()("GET", "box")).body.decode().split() == sorted(names)
+    assert (await nodes[0].asker()("DELETE", "box/10")).status == 204
+    assert "10" not in (await nodes[0].asker()("GET", "box")).body.decode().split()
