@@ -10,7 +10,7 @@ from maldon.kernel.errors import MethodNotAllowed
 from maldon.kernel.settings import option
 from maldon.objectstore.middleware.layer import Handler, Layer
 from maldon.objectstore.proxy.reply import Response
-from maldon.objectstore.proxy.request import TRUE, ObjectRequest
+from maldon.objectstore.proxy.request import TRUE, ObjectRequest, checked
 from maldon.objectstore.proxy.store import Store
 
 SAID = "x-account-sysmeta-read-only"
@@ -35,7 +35,7 @@ def make(store: Store, below: Handler) -> Handler:
     async def _write(request: ObjectRequest) -> Response:
         accounts = {request.path.account, request.headers.get("destination-account", "") or request.path.account}
         for name in accounts:
-            account = await store.known.account(request.path._replace(account=name))
+            account = await store.known.account(checked(request.path._replace(account=name)))
             said = account.headers.get(SAID, ("", 0))[0] if account is not None else ""
             if said.lower() in TRUE if said else wanted.read_only:
                 raise MethodNotAllowed("Writes are disabled for this account.")

@@ -69,7 +69,7 @@ class Proxy:
             )  # fmt: skip
 
     def _note(self, error: CloudError, trans_id: str, where: str) -> None:
-        if error.internal or error.status >= 500:
+        if error.internal or (error.status >= 500 and error.status != 501):
             log.warning("refused", trans_id=trans_id, path=where, status=error.status, internal=error.internal)
 
     async def _send(self, method: str, response: Response, trans_id: str, receive: Any, send: Any) -> None:

@@ -216,7 +216,7 @@ class ObjectRequest:
         body: bytes | Body = b"", query: dict[str, str] | None = None, trusted: bool = False,
     ) -> "ObjectRequest":  # fmt: skip
         """A request made for this one: same asker, same transaction id; nothing else unless given."""
-        where = self.where if path is None else f"/v1{path}"
+        where = self.where if path is None else f"/v1{checked(path)}"
         given = body if isinstance(body, Body) else Given(body)
         made = ObjectRequest(method, where, {} if headers is None else headers, "", given)
         if path is not None:
@@ -229,6 +229,19 @@ class ObjectRequest:
         if query:
             made.query = query
         return made
+
+
+def checked(path: Path) -> Path:
+    """A path that came in a header or a body. Raises PreconditionFailed for one that cannot be."""
+    text = str(path)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise PreconditionFailed("Invalid UTF8 or contains NULL") from None
+    if "\x00" in text:
+        raise PreconditionFailed("Invalid UTF8 or contains NULL")
+    return path
 
 
 def split(where: str) -> tuple[str, Path]:
@@ -292,4 +305,4 @@ def _path(raw: bytes) -> str:
 def new_trans_id(extra: str = "") -> str:
     """As Swift writes it: 21 hex digits, the time, and what the client wants to find it by."""
     made = f"tx{random.getrandbits(84):021x}-{int(time.time()):010x}"
-    return f"{made}-{quote(extra[:32])}" if extra else made
+    return f"{made}-{quote(extra[:32], errors='replace')}" if extra else made
