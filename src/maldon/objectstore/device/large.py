@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 from zlib import crc32
 
+from maldon.kernel.errors import Unavailable
 from maldon.objectstore.device.record import Damaged
 from maldon.objectstore.device.segment import write_all
 from maldon.objectstore.device.space import refused
@@ -127,9 +128,9 @@ class LargeBody:
         self._reading = reading
         try:
             piece = await asyncio.shield(reading)
-        except Damaged:
+        except Damaged as error:
             await self._damaged()
-            raise
+            raise Unavailable("The object could not be read; please try again.", internal=str(error)) from error
         self._at += len(piece)
         self._reading = self._read(self._at) if self._at < self._stop else None
         return piece  # type: ignore[return-value] # a view: whoever sends it needs no copy
