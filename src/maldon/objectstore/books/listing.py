@@ -11,7 +11,7 @@ from maldon.objectstore.books.database import Database
 from maldon.objectstore.books.item import subdir_item
 from maldon.objectstore.node import Query
 
-STEPS = 8  # rows below a subdirectory that are stepped over before the next name is searched
+STEPS = 24  # rows below a subdirectory that are stepped over before the next name is searched: a search costs as much
 LAST = "\U0010ffff"
 
 
