@@ -51,7 +51,7 @@ class Tending:
             Loop("take in what the dead left", compactor.take_in, 10.0),
             Loop("expire objects", expirer.once, 30.0),
             Loop("compact disks", compactor.once, 300.0),
-            Loop("audit objects", auditor.once, 60.0),
+            Loop("audit objects", auditor.once, 3600.0),
         )
 
     async def run(self) -> None:
