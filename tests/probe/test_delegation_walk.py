@@ -32,16 +32,21 @@ def test_what_a_user_hands_on_with_the_stock_command():
     with running_cloud(simulate=True) as cloud:
         demo = cloud.openstack("token", "issue", "-f", "json")
 
-        made = cloud.openstack("application", "credential", "create", "ci", "--role", "reader", "-f", "json")
+        shown = cloud.openstack("application", "credential", "create", "ci", "--role", "reader", "-f", "json")
+        made = {name.lower(): value for name, value in shown.items()}
         proof = {"auth_type": "v3applicationcredential", "application_credential_secret": made["secret"]}
         assert issued(cloud, **proof, application_credential_id=made["id"])["project_id"] == demo["project_id"]
         cloud.openstack("application", "credential", "delete", "ci")
         assert "401" in issued(cloud, **proof, application_credential_id=made["id"])
 
         admin = cloud.clouds["maldon-admin"]["auth"]
-        trust = cloud.openstack(
-            "trust", "create", "--project", "demo", "--role", "member", "demo", "admin", "-f", "json"
+        trustor, other = (
+            demo["user_id"],
+            cloud.openstack("token", "issue", "-f", "json", cloud="maldon-admin")["user_id"],
         )
+        role = cloud.openstack("role", "show", "member", "-f", "json", cloud="maldon-admin")["id"]
+        words = ("--project", demo["project_id"], "--role", role, trustor, other)  # a member cannot look up names
+        trust = cloud.openstack("trust", "create", *words, "-f", "json")
         trustee = {"username": "admin", "password": admin["password"], "user_domain_id": "default"}
         got = issued(cloud, **trustee, trust_id=trust["id"])
         assert got["project_id"] == demo["project_id"]
@@ -57,7 +62,7 @@ def test_what_a_user_hands_on_with_the_stock_command():
 
         secret = os.urandom(20)
         text = base64.b32encode(secret).decode()
-        cloud.openstack("credential", "create", "--type", "totp", "demo", text, cloud="maldon-admin")
+        cloud.openstack("credential", "create", "--type", "totp", trustor, text, cloud="maldon-admin")
         person = {
             "auth_type": "v3totp",
             "username": "demo",
