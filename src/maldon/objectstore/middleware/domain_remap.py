@@ -16,6 +16,8 @@ from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest, split
 from maldon.objectstore.proxy.store import Store
 
+ASKED = "asked where"  # of the facts of a request: the path as its client knows it
+
 
 @dataclass(frozen=True, slots=True)
 class DomainRemapSettings:
@@ -50,6 +52,7 @@ def make(store: Store, below: Handler) -> Handler:
         rest = request.where
         if split(rest)[0]:
             rest = "/" + rest.split("/", 2)[2]
+        request.facts[ASKED] = request.where
         request.where = f"/v1{base}" + (rest if rest != "/" or len(labels) > 1 else "")
         request.version, request.path = split(request.where)
 

@@ -172,7 +172,7 @@ class _Slo:
         etag, size = slo_manifest.whole(kept, request.path.account)
         claimed = request.headers.pop("etag", "").strip('"').lower()
         if claimed and claimed != etag:
-            raise UnprocessableTag("The ETag is not that of the segments.")
+            raise UnprocessableTag("")
         content = msgspec.json.encode(kept)
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if not request.headers.get("content-type"):

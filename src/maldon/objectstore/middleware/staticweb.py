@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import quote
 
+from maldon.objectstore.middleware.domain_remap import ASKED
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.middleware.tempurl import PREFIX
 from maldon.objectstore.node import Book
@@ -138,7 +139,9 @@ def _is_folder(response: Response, site: Site) -> bool:
 
 
 def _redirected(request: ObjectRequest) -> Response:
-    where = f"{request.location}/" + (f"?{request.query_string}" if request.query_string else "")
+    where = f"{request.base}{quote(request.facts.get(ASKED, request.where))}/" + (
+        f"?{request.query_string}" if request.query_string else ""
+    )
     return Response(301, {"location": where, "content-type": HTML})
 
 
