@@ -60,7 +60,7 @@ class Database:
         except BaseException:
             self._db.close()
             raise
-        self._syncing = threading.Lock()
+        self._syncing, self._listed = threading.Lock(), False
         self._ranges: tuple[bytes, Ranges] = (b"", NONE)
 
     def check(self) -> None:
@@ -113,6 +113,10 @@ class Database:
     def sync(self) -> None:
         """Put what is committed on stable storage. For a thread."""
         with self._syncing:
+            if not self._listed:  # opening made the log's file, perhaps: its name must last as well
+                with suppress(FileNotFoundError):  # unless the book was removed
+                    fsync(self.file.parent)
+                self._listed = True
             os.fdatasync(self._log)
             if self._pages < self._checkpoint_pages:
                 return
