@@ -7,7 +7,7 @@ from maldon.objectstore.middleware.layer import Handler
 from maldon.objectstore.proxy import account, container
 from maldon.objectstore.proxy import object as object_
 from maldon.objectstore.proxy.reply import Response
-from maldon.objectstore.proxy.request import VERSIONS, ObjectRequest
+from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
 
 Verb = Callable[[Store, ObjectRequest], Awaitable[Response]]
@@ -32,7 +32,7 @@ def verbs(request: ObjectRequest) -> Mapping[str, Verb]:
         return CONTAINER
     if path.account:
         return ACCOUNT
-    if request.where.count("/") == 1 or request.where.strip("/") in VERSIONS:
+    if "/" not in request.where.strip("/"):  # a version, or nothing that is one
         raise PreconditionFailed("Bad URL")
     raise NotFound("")
 
