@@ -42,7 +42,7 @@ class Page:
 
     def __init__(self, query: Query) -> None:
         self.query, self.count = query, 0
-        self._pieces: list[bytes] = []
+        self._arrays: list[bytes] = []
         self._subdir = ""
 
     @property
@@ -65,11 +65,13 @@ class Page:
     def add(self, listing: Listing) -> None:
         if listing.count:
             self.count += listing.count
-            self._pieces.append(listing.json[1:-1])
+            self._arrays.append(listing.json)
             self._subdir = _last(listing.json).subdir if self.query.delimiter else ""
 
     def json(self) -> bytes:
-        return b"[" + b",".join(self._pieces) + b"]"
+        if len(self._arrays) == 1:  # most pages cross one book
+            return self._arrays[0]
+        return b"[" + b",".join([array[1:-1] for array in self._arrays]) + b"]"
 
 
 def _last(array: bytes) -> Item:
