@@ -18,7 +18,11 @@ NOUNS = {
     "regions": "region",
 }
 
-FURTHER = ("credential", "limit", "registered_limit")
+CORE = {*NOUNS, "v3", "implies", "tags", "system", "OS-INHERIT", "inherited_to_projects", "role_assignments"}
+CORE_ROUTES = [  # those whose bodies need no more than a name; tests/api/test_bad_input.py knows good bodies for all
+    (m, path) for m, path in GUARDED
+    if {part for part in path.split("/") if part and not part.startswith("{")} <= CORE
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -55,19 +59,15 @@ async def test_an_expired_token_opens_nothing(keystone):
 
 
 async def test_ids_that_are_nobody_s_are_refused(keystone):
+    wrong = []
     for value in ("none", "n" * 255, "n" * 256, "%00", "%ff", "ünï", "a'b\"c;--"):
-        for method, path in GUARDED:
+        for method, path in CORE_ROUTES:
             if "{" in path and (method, path) != ("PUT", "/v3/regions/{region_id}"):  # which makes one
-                body = {noun: {} for noun in (*NOUNS.values(), *FURTHER)} | {"tags": []}
-                if path.endswith("cascade"):
-                    body["project"] = {"enabled": False}
-                if path.endswith("password"):
-                    body["user"] = {"password": "a", "original_password": "b"}
+                body = {noun: {} for noun in NOUNS.values()} | {"tags": []}
                 got = await keystone(method, filled(path, value), body if method not in {"GET", "HEAD"} else None)
-                expected = (404, 401) if path.endswith("password") else (400, 404) if "tag" in path else (404,)
-                if (method, path) == ("POST", "/v3/users/{user_id}/application_credentials"):
-                    expected = (403, 404)  # nobody makes one for somebody else, whether that one exists or not
-                assert refused(got, *expected), (method, path, value, got.body)
+                if not refused(got, *((400, 404) if "tag" in path else (404,))):
+                    wrong.append((method, path, value, got.status))
+    assert wrong == []
 
 
 BAD_BODIES = [
@@ -136,27 +136,18 @@ async def test_bad_queries_are_refused(keystone, query):
 
 
 async def test_a_member_of_a_project_may_not_run_the_cloud(keystone):
-    demo = await keystone.logged_in("demo", DEMO_USER)
-    own = {"/auth/tokens", "/users/none/password", "/regions", "/regions/none"}
-    own |= {f"/auth/{what}" for what in ("catalog", "projects", "domains", "system")}
+    demo, wrong = await keystone.logged_in("demo", DEMO_USER), []
     bodies = {
         noun: {"name": "x", "type": "x", "service_id": "x", "interface": "public", "url": "http://x"}
         for noun in NOUNS.values()
     }
-    bodies["trust"] = {"trustor_user_id": "x", "trustee_user_id": "x", "impersonation": True}
-    for method, path in GUARDED:
-        where = filled(path)
-        if path.endswith("cascade"):
-            bodies["project"] = {"enabled": False}
-        if where in own and not (method in {"POST", "PATCH", "PUT"} and "regions" in where):
+    for method, path in CORE_ROUTES:
+        if "/regions" in path and method in {"GET", "HEAD"}:
             continue
-        body = {**bodies, "tags": []} if method in {"POST", "PUT", "PATCH"} else None
-        assert refused(
-            await demo(method, where, body), 403, 404 if method == "DELETE" and "region" in where else 403
-        ), (
-            method,
-            path,
-        )
+        got = await demo(method, filled(path), {**bodies, "tags": []} if method in {"POST", "PUT", "PATCH"} else None)
+        if not refused(got, 403):
+            wrong.append((method, path, got.status))
+    assert wrong == []
 
 
 async def test_the_longest_password_allowed_is_4096_characters(keystone):
