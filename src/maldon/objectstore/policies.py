@@ -13,18 +13,12 @@ from maldon.kernel.settings import BadSetting
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`data` and `parity` are the fragments of an erasure coding policy, 0 for replication."""
+    """Its objects are kept as whole copies, as many as its ring says."""
 
     index: int
     name: str
     aliases: tuple[str, ...] = ()
-    data: int = 0
-    parity: int = 0
     deprecated: bool = False
-
-    @property
-    def erasure(self) -> bool:
-        return self.data > 0
 
 
 class Policies:
@@ -65,19 +59,7 @@ def read_policies(texts: Iterable[str], default: str = "") -> Policies:
 
 def _read(text: str) -> Policy:
     index, *words = text.split(":")
-    names = [word for word in words if word != "deprecated" and "=" not in word]
-    if not (index.isascii() and index.isdigit() and names and all(names)):
-        raise BadSetting(f"[object] policies wants index:name, not {text!r}.")
-    data, parity = 0, 0
-    for word in words:
-        if "=" in word:
-            data, parity = _fragments(word, text)
-    return Policy(int(index), names[0], tuple(names[1:]), data, parity, "deprecated" in words)
-
-
-def _fragments(word: str, text: str) -> tuple[int, int]:
-    kind, _, numbers = word.partition("=")
-    data, _, parity = numbers.partition("+")
-    if kind != "erasure" or not (data.isdigit() and parity.isdigit() and int(data) and int(parity)):
-        raise BadSetting(f"[object] policies wants erasure=data+parity, such as erasure=4+2, not {text!r}.")
-    return int(data), int(parity)
+    names = [word for word in words if word != "deprecated"]
+    if not (index.isascii() and index.isdigit() and names and all(names)) or any("=" in name for name in names):
+        raise BadSetting(f"[object] policies wants index:name[:alias…][:deprecated], not {text!r}.")
+    return Policy(int(index), names[0], tuple(names[1:]), "deprecated" in words)
