@@ -60,6 +60,8 @@ def make(store: Store, below: Handler) -> Handler:
             made = await below(put)
         finally:
             await got.close()
+        if made.ok:
+            made.headers |= {name: value for name, value in headers.items() if name.startswith("x-object-meta-")}
         return _told(made, got, source)
 
     return handle

@@ -20,6 +20,7 @@ from maldon.objectstore.middleware.tempurl import (
     TempurlSettings,
     digest_of,
     keys,
+    mounted,
     permit_within,
     read_expiry,
     refused,
@@ -127,9 +128,9 @@ def make(store: Store, below: Handler) -> Handler:
             raise refused("FormPost: Form Expired" if until else "FormPost: expired not an integer")
         path = request.path
         where = f"/{request.version}/{path.account}/{path.container}" + (f"/{path.object}" if path.object else "")
-        texts = ["\n".join([where, *(fields.get(name, "") for name in SIGNED)])]
-        if request.where.endswith("/") and not path.object:
-            texts.append("\n".join([f"{where}/", *(fields.get(name, "") for name in SIGNED)]))
+        places = [where, f"{where}/"] if request.where.endswith("/") and not path.object else [where]
+        said = [fields.get(name, "") for name in SIGNED]
+        texts = ["\n".join([text, *said]) for place in places for text in mounted(request, place)]
         key = signed_by(await keys(store, path), texts, *found) if found is not None else None
         if key is None:
             raise refused("FormPost: Invalid Signature")

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from maldon.kernel.errors import BadRequest, Unauthorized
 from maldon.kernel.settings import option
@@ -162,9 +162,15 @@ def make(store: Store, below: Handler) -> Handler:
             where = f"prefix:/{request.version}/{request.path.account}/{request.path.container}/{prefix}"
         before = f"ip={query['temp_url_ip_range']}\n" if "temp_url_ip_range" in query else ""
         methods = [request.method, *(ALSO_HEAD if request.method == "HEAD" else ())]
-        return [f"{before}{method}\n{until}\n{where}" for method in methods]
+        return [f"{before}{method}\n{until}\n{path}" for path in mounted(request, where) for method in methods]
 
     return handle
+
+
+def mounted(request: ObjectRequest, where: str) -> list[str]:
+    """A path, and the same as clients see it who find the store below another address."""
+    prefix, colon, path = where.rpartition(":") if where.startswith("prefix:") else ("", "", where)
+    return list(dict.fromkeys(f"{prefix}{colon}{root}{path}" for root in ("", urlsplit(request.base).path)))
 
 
 def _for_links(query: Mapping[str, str]) -> str:

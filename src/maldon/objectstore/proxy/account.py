@@ -30,6 +30,11 @@ async def get(store: Store, request: ObjectRequest) -> Response:
     headers["x-account-container-count"] = str(book.containers)
     headers["x-account-object-count"] = str(book.objects)
     headers["x-account-bytes-used"] = str(book.size)
+    for index, (containers, objects, size) in book.shares.items():
+        if (policy := store.policies.get(index)) is not None:
+            own = f"x-account-storage-policy-{policy.name.lower()}-"
+            headers |= {f"{own}container-count": str(containers), f"{own}object-count": str(objects)}
+            headers[f"{own}bytes-used"] = str(size)
     listing = Listing(book, headers, json)
     if json != b"[]":
         for row in listing.rows:

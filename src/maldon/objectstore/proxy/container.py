@@ -116,6 +116,8 @@ async def delete(store: Store, request: ObjectRequest) -> Response:
     place = store.placing.book(path)
     try:
         before = await say(store.placing, place, lambda node, spot, _: node.delete_book(spot, path, request.timestamp))
+    except Conflict as error:
+        raise Conflict("", internal=error.public) from error  # the page that clients know
     finally:
         store.known.forget(path)
     if all(book is None or book.deleted for book in before):

@@ -13,6 +13,7 @@ from maldon.objectstore.middleware.layer import Layer
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.store import Store
 
+LEVEL = "2.38.0"  # of the API: the release of Swift that this is compatible with; clients compare it as a number
 LIMITS = (
     "max_file_size", "max_meta_name_length", "max_meta_value_length", "max_meta_count", "max_meta_overall_size",
     "max_header_size", "max_object_name_length", "max_container_name_length", "max_account_name_length",
@@ -26,7 +27,7 @@ def information(store: Store, layers: Sequence[Layer]) -> dict[str, Any]:
     settings, policies = store.settings, store.policies
     swift: dict[str, Any] = {name: getattr(settings, name) for name in LIMITS}
     swift |= {
-        "version": f"maldon {__version__}",
+        "version": LEVEL,
         "valid_api_versions": ["v1", "v1.0"],
         "extra_header_count": 0,
         "max_containers_per_account": 0,
@@ -41,7 +42,7 @@ def information(store: Store, layers: Sequence[Layer]) -> dict[str, Any]:
         ],
     }  # fmt: skip
     sections = {layer.name: layer.info(store) for layer in layers if layer.info is not None}
-    return {"swift": swift, **sections}
+    return {"swift": swift, "maldon": {"version": __version__}, **sections}
 
 
 class Information:

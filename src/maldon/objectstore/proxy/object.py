@@ -33,7 +33,8 @@ KEPT = {
     "content-encoding", "content-disposition", "cache-control", "content-language", "expires", "x-robots-tag",
     "x-object-manifest", "x-static-large-object",
 }  # fmt: skip
-KEPT_PREFIXES = ("x-object-meta-", "x-object-sysmeta-", "x-object-transient-sysmeta-")
+META = "x-object-meta-"  # which may have nothing to say
+KEPT_PREFIXES = (META, "x-object-sysmeta-", "x-object-transient-sysmeta-")
 PLAIN = frozenset({"range", "x-newest", *conditions.NAMES})
 """Headers that make a GET more than a plain reading."""
 
@@ -194,7 +195,7 @@ def _kept(store: Store, request: ObjectRequest) -> dict[str, str]:
     kept["content-type"] = content_type(request)
     if (end := wanted_end(headers)) is not None:
         kept["x-delete-at"] = end
-    return {name: value for name, value in kept.items() if value}
+    return {name: value for name, value in kept.items() if value or name.startswith(META)}
 
 
 @lru_cache(maxsize=1024)
@@ -225,7 +226,9 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     place = await _place(store, request, "x-container-write")
     headers, path = request.headers, request.path
     check_metadata(headers, "object", store.settings)
-    kept = {n: v for n, v in headers.items() if v and (n in KEPT or n.startswith(KEPT_PREFIXES))}
+    kept = {
+        n: v for n, v in headers.items() if n.startswith(META) or (v and (n in KEPT or n.startswith(KEPT_PREFIXES)))
+    }
     kept.pop("x-static-large-object", None)
     if headers.get("content-type"):
         kept["content-type"] = content_type(request)
