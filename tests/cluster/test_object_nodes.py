@@ -5,7 +5,8 @@ import hashlib
 
 import pytest
 
-from maldon.objectstore.node import Put, Query, Row, Spot, Superseded, WrongDigest
+from maldon.objectstore.device.survey import Survey
+from maldon.objectstore.node import Held, Put, Query, Row, Spot, Superseded, WrongDigest
 from maldon.objectstore.path import Path
 from maldon.objectstore.timestamp import stamp
 from tests.object_cloud import ACCOUNT
@@ -135,6 +136,13 @@ async def test_verbs_over_the_wire_are_those_of_the_disk(nodes):
     assert (await far.post_object(at, path, two, {"x-object-meta-a": "1"})).headers == {"content-type": "text/x"}
     assert (await far.head_object(at, path)).headers == {"content-type": "text/x", "x-object-meta-a": "1"}
     assert (await far.delete_object(at, path, three)).size == 3
+    ((number, digest),) = (await Survey(nodes[1].cluster.nodes.own.devices["disk-1"]).partitions(0, 4)).items()
+    assert await far.compare_partitions(at, 4, {number: digest, (number + 1) % 16: 7}) == [(number + 1) % 16]
+    here, other = nodes[0].cluster.secrets.path_hash(path), bytes(16)
+    for held, wanted in ((three - 1, []), (three, []), (three + 1, [here])):
+        asked = [Held(here, held, held, -1, durable=True, deleted=False, size=3)]
+        assert await far.want_objects(at, asked) == wanted
+    assert await far.want_objects(at, [Held(other, 1, 1, -1, durable=True, deleted=True, size=0)]) == [other]
     gone = await far.read_object(at, path)
     assert (gone.record.deleted, [piece async for piece in gone.body]) == (True, [])
     assert await far.read_object(at, Path("a", "c", "none")) is None

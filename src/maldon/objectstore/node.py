@@ -46,6 +46,18 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     durable: bool = True
 
 
+class Held(NamedTuple):
+    """A version on a disk, without its name, headers and bytes."""
+
+    hash: bytes
+    timestamp: int
+    posted_at: int
+    fragment: int
+    durable: bool
+    deleted: bool
+    size: int
+
+
 class Row(msgspec.Struct, frozen=True, array_like=True):
     """What a container says of an object; the same shape tells an account of a container (size: its bytes, `count`).
 
@@ -279,6 +291,12 @@ class ObjectNode(Protocol):
 
     async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
         """Make a fragment durable; whether there is one."""
+
+    async def compare_partitions(self, spot: Spot, power: int, digests: Mapping[int, int]) -> list[int]:
+        """Which partitions of a disk are not what those digests say; `spot.partition` says nothing."""
+
+    async def want_objects(self, spot: Spot, held: Sequence[Held]) -> list[bytes]:
+        """The hashes of those whole objects of another disk that are newer than what is known of them here."""
 
 
 class BookNode(Protocol):

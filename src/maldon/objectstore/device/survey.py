@@ -12,20 +12,21 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 import apsw
 
 from maldon.objectstore.device.changes import RANGES
 from maldon.objectstore.device.debts import decode_owed
 from maldon.objectstore.device.device import Device
-from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry
+from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry, newest
 from maldon.objectstore.device.quarantine import SetAside, listed
 from maldon.objectstore.device.reading import Moved
 from maldon.objectstore.device.record import Damaged
-from maldon.objectstore.node import Record, Row, Teaching
+from maldon.objectstore.node import Held, Record, Row, Teaching
 from maldon.objectstore.path import Path, partition
 from maldon.objectstore.telling import row_of
 from maldon.objectstore.timestamp import TICKS, stamp
@@ -40,18 +41,6 @@ _OF_A_PART = "FROM objects WHERE policy = ? AND hash >= ? AND hash < ? GROUP BY"
 _LIVE = f"SELECT segment, sum(head + iif(flags & {LARGE}, 0, size)) {_OF_A_PART} 1"
 _FIGURES = f"""SELECT policy, flags & {DELETED} <> 0, pending <> 0, fragment = {MARK_SLOT}, count(*), sum(size),
 sum(owed IS NOT NULL) {_OF_A_PART} 1, 2, 3, 4"""
-
-
-class Held(NamedTuple):
-    """A version on the disk."""
-
-    hash: bytes
-    timestamp: int
-    posted_at: int
-    fragment: int
-    durable: bool
-    deleted: bool
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +93,7 @@ class Survey:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._digests: dict[tuple[int, int], _Digests] = {}
+        self._summing = asyncio.Lock()  # the kept digests are changed by one thread at a time
         self._reclaim = device.settings.reclaim_age_s * TICKS
 
     # Partitions
@@ -124,7 +114,13 @@ class Survey:
 
     async def partitions(self, policy: int, power: int) -> dict[int, int]:
         """A digest of each partition that anything is held of; equal on two disks that hold the same versions."""
-        return await asyncio.to_thread(self._partitions, policy, power)
+        async with self._summing:
+            return await asyncio.to_thread(self._partitions, policy, power)
+
+    async def differing(self, policy: int, power: int, digests: Mapping[int, int]) -> list[int]:
+        """Which partitions are not what those digests say."""
+        here = await self.partitions(policy, power)
+        return [number for number, digest in digests.items() if here.get(number) != digest]
 
     def _partitions(self, policy: int, power: int) -> dict[int, int]:
         now = self._device.changes.stamps(policy)  # before the look, so that a change during it is seen next time
@@ -156,21 +152,36 @@ class Survey:
                 sums, number = known.sums[(row.hash[0] << 8) | row.hash[1]], partition(row.hash, power)
                 sums[number] = (sums.get(number, 0) + _mark(row)) & _WRAP
 
-    async def held(self, policy: int, power: int, number: int) -> list[Held]:
-        """Every version in a partition."""
-        low = (number << (32 - power)).to_bytes(5, "big")[1:]
+    async def held(
+        self, policy: int, power: int, number: int, after: bytes = b"", limit: int | None = None
+    ) -> list[Held]:
+        """The versions in a partition, in order of hash: all of them, or some of those that come after a hash."""
+        low = max((number << (32 - power)).to_bytes(5, "big")[1:], after + b"\0" if after else b"")
         high = ((number + 1) << (32 - power)).to_bytes(5, "big")
         end = high[1:] if not high[0] else _HIGHEST
-        return await asyncio.to_thread(self._held, policy, low, end)
+        return await asyncio.to_thread(self._held, policy, low, end, limit)
 
-    def _held(self, policy: int, low: bytes, high: bytes) -> list[Held]:
+    def _held(self, policy: int, low: bytes, high: bytes, limit: int | None) -> list[Held]:
+        shown = (row for row in self._rows(policy, low, high) if self._shown(row))
         return [
             Held(
                 row.hash, row.timestamp, row.posted, row.fragment, not row.pending, bool(row.flags & DELETED), row.size
             )
-            for row in self._rows(policy, low, high)
-            if self._shown(row)
+            for row in islice(shown, limit)
         ]
+
+    async def wanted(self, policy: int, held: Sequence[Held]) -> list[bytes]:
+        """The hashes of those versions that are newer than what is here."""
+        return await asyncio.to_thread(self._wanted, policy, held)
+
+    def _wanted(self, policy: int, held: Sequence[Held]) -> list[bytes]:
+        found = []
+        with self._reader() as db:
+            for one in held:
+                row = newest(self._device.index.find_by(db, policy, one.hash))
+                if row is None or (row.timestamp, row.posted) < (one.timestamp, one.posted_at):
+                    found.append(one.hash)
+        return found
 
     def _shown(self, row: Entry) -> bool:
         if row.fragment == MARK_SLOT or row.flags & FORGOTTEN:

@@ -13,9 +13,11 @@ import structlog
 from maldon.kernel.errors import CloudError
 from maldon.objectstore.books.node import Books
 from maldon.objectstore.device.device import Device
+from maldon.objectstore.device.survey import Survey
 from maldon.objectstore.node import (
     Book,
     BookNode,
+    Held,
     Listing,
     NoSpace,
     Preamble,
@@ -51,6 +53,7 @@ class Local:
 
     def __init__(self, devices: Mapping[str, Device], books: Books, nodes: Others) -> None:
         self.devices, self.books, self._nodes = devices, books, nodes
+        self._surveys = {name: Survey(device) for name, device in devices.items()}
 
     def device(self, spot: Spot) -> Device:
         device = self.devices.get(spot.device)
@@ -101,6 +104,16 @@ class Local:
 
     async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
         return await self.device(spot).commit(spot.policy, path, timestamp)
+
+    async def compare_partitions(self, spot: Spot, power: int, digests: Mapping[int, int]) -> list[int]:
+        return await self._survey(spot).differing(spot.policy, power, digests)
+
+    async def want_objects(self, spot: Spot, held: Sequence[Held]) -> list[bytes]:
+        return await self._survey(spot).wanted(spot.policy, held)
+
+    def _survey(self, spot: Spot) -> Survey:
+        self.device(spot)
+        return self._surveys[spot.device]
 
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None

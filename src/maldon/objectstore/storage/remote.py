@@ -13,6 +13,7 @@ import aiohttp
 from maldon.kernel.errors import BadRequest, Unavailable
 from maldon.objectstore.node import (
     Book,
+    Held,
     Listing,
     Preamble,
     Put,
@@ -77,6 +78,14 @@ class Remote:
 
     async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
         return bool(await self._call("commit_object", (spot, path, timestamp)))
+
+    async def compare_partitions(self, spot: Spot, power: int, digests: Mapping[int, int]) -> list[int]:
+        differing: list[int] = await self._call("compare_partitions", (spot, power, digests))
+        return differing
+
+    async def want_objects(self, spot: Spot, held: Sequence[Held]) -> list[bytes]:
+        wanted: list[bytes] = await self._call("want_objects", (spot, held))
+        return wanted
 
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None

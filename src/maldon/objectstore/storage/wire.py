@@ -16,6 +16,7 @@ import msgspec
 from maldon.kernel.errors import BadRequest, CloudError, Conflict, NotFound, Unavailable
 from maldon.objectstore.node import (
     Book,
+    Held,
     Listing,
     NoSpace,
     Preamble,
@@ -53,6 +54,8 @@ CALLS: dict[str, Call] = {
     "post_object": Call(tuple[Spot, Path, int, dict[str, str], list[Teaching]], Record | None),
     "delete_object": Call(tuple[Spot, Path, int, list[Teaching]], Record | None),
     "commit_object": Call(tuple[Spot, Path, int], bool),
+    "compare_partitions": Call(tuple[Spot, int, dict[int, int]], list[int]),
+    "want_objects": Call(tuple[Spot, list[Held]], list[bytes]),
     "put_book": Call(tuple[Spot, Path, int, dict[str, str], int | None], bool),
     "post_book": Call(tuple[Spot, Path, int, dict[str, str]], bool),
     "head_book": Call(tuple[Spot, Path], Book | None),
