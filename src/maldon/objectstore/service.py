@@ -92,7 +92,7 @@ async def disks(cluster: Cluster) -> AsyncIterator[Callable[[], Awaitable[None]]
         cluster.nodes.open_here(Local(devices, books, cluster.nodes))
         stack.callback(cluster.nodes.open_here, None)
         stack.push_async_callback(cluster.nodes.close)
-        yield Tending(cluster.folder, books, devices, placing).run
+        yield Tending(cluster.folder, books, devices, placing, cluster.policies, cluster.settings).run
 
 
 @contextlib.asynccontextmanager

@@ -55,6 +55,7 @@ class ObjectSettings:
     connect_timeout_s: float = option(0.5, "Seconds a storage node may take to answer a connection.")
     error_limit: int = option(10, "Errors of a disk after which it is left alone for a while.")
     error_rest_s: float = option(60.0, "Seconds a disk is left alone after too many errors.")
+    replicate_s: float = option(60.0, "Seconds between two comparisons of a node's objects with those of the others.")
     known_s: float = option(1.0, "Seconds for which what was seen of a container or account is believed.")
 
 

@@ -19,10 +19,13 @@ from maldon.objectstore.daemons.pay_debts import PayDebts
 from maldon.objectstore.daemons.reap_accounts import ReapAccounts
 from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
+from maldon.objectstore.daemons.replicate_objects import ReplicateObjects
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
 from maldon.objectstore.device.device import Device
+from maldon.objectstore.policies import Policies
 from maldon.objectstore.proxy.placing import Placing
+from maldon.objectstore.settings import ObjectSettings
 from maldon.work.loops import Loop, run_loop
 from maldon.work.wakes import Wakes
 
@@ -32,12 +35,21 @@ LOOK_S = 5.0  # how long a node is without its one process at most
 class Tending:
     """The loops of a node. `folder` is where its processes meet."""
 
-    def __init__(self, folder: File, books: Books, devices: Mapping[str, Device], placing: Placing) -> None:
+    def __init__(
+        self,
+        folder: File,
+        books: Books,
+        devices: Mapping[str, Device],
+        placing: Placing,
+        policies: Policies,
+        settings: ObjectSettings,
+    ) -> None:
         self._lock = folder / "tending.lock"
         teller, sharder = TellAccounts(books, placing), Sharder(books, placing)
         replicator, reclaimer = ReplicateBooks(books, placing), ReclaimBooks(books)
         debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing)
         compactor, auditor = CompactDisks(devices), AuditObjects(devices)
+        levels = ReplicateObjects(devices, placing, policies)
         reaper = ReapAccounts(books, placing)
         self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
         self._once_a_node = (
@@ -45,6 +57,7 @@ class Tending:
             Loop("shard containers", sharder.once, 30.0),
             Loop("replicate books", replicator.once, 15.0),
             Loop("replicate all books", replicator.all, 3600.0),
+            Loop("replicate objects", levels.once, settings.replicate_s),
             Loop("reap accounts", reaper.once, 300.0),
             Loop("reclaim books", reclaimer.once, 3600.0),
             Loop("pay debts", debts.once, 5.0),

@@ -37,7 +37,7 @@ from maldon.objectstore.device.record import Damaged, Head, Kind, Meta, encode_m
 from maldon.objectstore.device.recover import entry_of, recover
 from maldon.objectstore.device.settings import DeviceSettings
 from maldon.objectstore.device.space import Space
-from maldon.objectstore.node import WHOLE, Put, Reading, Record, Superseded, Teaching, WrongDigest
+from maldon.objectstore.node import WHOLE, Held, Put, Reading, Record, Superseded, Teaching, WrongDigest
 from maldon.objectstore.path import Path, PathHash
 from maldon.objectstore.timestamp import stamp
 
@@ -229,6 +229,20 @@ class Device:
             if (row.fragment, row.pending) == (record.fragment, pending) and row.timestamp <= record.timestamp:
                 await self._forget_row(target, row)
         await self._drop_files(held)
+
+    async def forget_settled(self, policy: int, held: Held, before: int) -> bool:
+        """Let go of a version that other disks have; False for one that a container is still to be told of, which
+        nobody would know then, or that was written after `before`, which may be as much.
+        """
+        rows = self.index.find(policy, held.hash)
+        for row in rows:
+            known = row.slot == (held.fragment, 0) and not row.flags & FORGOTTEN
+            if known and (row.timestamp, row.posted) == (held.timestamp, held.posted_at):
+                if row.owed is not None or row.written > before:
+                    return False
+                await self._forget_row(Target(policy, Path(""), held.hash), row)
+        await self._drop_files(rows)
+        return True
 
     async def _forget_row(self, target: Target, row: Entry) -> None:
         gone = Record(row.timestamp, 0, "", {}, row.posted, fragment=row.fragment, durable=not row.pending)

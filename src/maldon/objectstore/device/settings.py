@@ -20,5 +20,8 @@ class DeviceSettings:
         604_800, "Seconds that the mark of a deleted object is kept for replicas that were away."
     )
     live_percent: int = option(60, "Segment files are rewritten when less than this part of their bytes is in use.")
+    replicate_bytes_per_s: int = option(
+        50_000_000, "Bytes of objects that a second brings from each disk to disks which lack them."
+    )
     audit_bytes_per_s: int = option(20_000_000, "Bytes the auditor reads of each disk in a second.")
     compact_bytes_per_s: int = option(50_000_000, "Bytes compaction reads of each disk in a second.")

@@ -88,6 +88,10 @@ class Placing:
         partition = ring.partition(path)
         return Place(ring, partition, policy, ring.nodes(partition))
 
+    def objects(self, policy: int) -> Ring:
+        """The ring of a storage policy."""
+        return self._rings.object(policy)
+
     def teachings(self, path: Path, replicas: int) -> list[list[Teaching]]:
         """For each of an object's replicas the replicas of the container it has to tell: all are told by somebody."""
         place = self.book(Path(path.account, path.container))
