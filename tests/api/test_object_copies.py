@@ -133,6 +133,8 @@ async def test_history_keeps_what_was_deleted(store):
     rows = (await store("GET", "d", query="format=json&prefix=001o/")).json
     assert [row["content_type"] for row in rows] == ["text/x", "application/x-deleted;swift_versions_deleted=1"]
     assert (await store("POST", "c", X_History_Location="d", X_Versions_Location="d")).status == 400
+    for bad in ("a/b", "%00versions%00c", "%ff"):
+        assert (await store("POST", "c", X_History_Location=bad)).status == 412
 
 
 async def versions(store, query=""):

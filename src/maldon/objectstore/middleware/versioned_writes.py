@@ -16,7 +16,7 @@ from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
 from maldon.objectstore.proxy.reply import HTML, Response
-from maldon.objectstore.proxy.request import ObjectRequest
+from maldon.objectstore.proxy.request import ObjectRequest, checked
 from maldon.objectstore.proxy.store import Store
 
 STACK, HISTORY = "x-versions-location", "x-history-location"
@@ -125,7 +125,7 @@ def _check(request: ObjectRequest) -> None:
         text = unquote(headers[name], errors="surrogateescape").lstrip("/")
         if not text.rstrip("/") or "/" in text.rstrip("/"):
             raise PreconditionFailed(f"{name.title()} must be a container's name")
-        headers[name] = quote(text.rstrip("/"), errors="surrogateescape")
+        headers[name] = quote(checked(Path(request.path.account, text.rstrip("/"))).container)
         headers[STACK if name == HISTORY else HISTORY] = ""  # the one ends the other
 
 

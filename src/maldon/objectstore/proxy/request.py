@@ -216,7 +216,7 @@ class ObjectRequest:
         body: bytes | Body = b"", query: dict[str, str] | None = None, trusted: bool = False,
     ) -> "ObjectRequest":  # fmt: skip
         """A request made for this one: same asker, same transaction id; nothing else unless given."""
-        where = self.where if path is None else f"/v1{checked(path)}"
+        where = self.where if path is None else f"/v1{path if trusted else checked(path)}"
         given = body if isinstance(body, Body) else Given(body)
         made = ObjectRequest(method, where, {} if headers is None else headers, "", given)
         if path is not None:
