@@ -1,8 +1,8 @@
 """From what a client shows to a token.
 
 Each method named in the body shows who it is (`methods`); all must show the same user, and be enough for the user's
-rules (`receipt`). The token is dated before any of
-them looked, so that a change of a password meanwhile kills the token too.
+rules (`receipt`). The token is dated before any of them looked, so that a change of a password meanwhile kills the
+token too.
 """
 
 from dataclasses import replace
