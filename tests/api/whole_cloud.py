@@ -295,7 +295,11 @@ async def _network_things(w: Whole) -> None:
     t["public"] = await make("admin", "network", "networks", name="public", **{"router:external": True})
     await make("admin", "subnet", "subnets", network_id=t["public"], ip_version=4, cidr="172.24.4.0/24")
     await make("member", "network", "networks", name="private")
-    await make("member", "subnet", "subnets", network_id=t["networks"], ip_version=4, cidr="10.0.0.0/24")
+    pools = [{"start": "10.0.0.100", "end": "10.0.0.254"}]  # what is asked for by address is not in it
+    await make(
+        "member", "subnet", "subnets",
+        network_id=t["networks"], ip_version=4, cidr="10.0.0.0/24", allocation_pools=pools,
+    )  # fmt: skip
     await make("member", "subnetpool", "subnetpools", name="pool", prefixes=["10.9.0.0/16"], default_prefixlen=24)
     await make("member", "security_group", "security-groups", name="a group")
     rule = {"security_group_id": t["security-groups"], "direction": "ingress", "protocol": "tcp"}
