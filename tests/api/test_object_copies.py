@@ -159,6 +159,15 @@ async def test_every_version_has_an_id(store):
     assert (await store("GET")).body == b"c\nd\n"
 
 
+async def test_versions_are_their_owners_alone(store):
+    other = store.as_("other")
+    await store("POST", "c", X_Versions_Enabled="true", X_Container_Read=f"{OTHERS.removeprefix('AUTH_')}:*")
+    id_ = (await store("PUT", "c/o", b"2")).headers["x-object-version-id"]
+    assert [(await other("GET", "c/o", query=query)).status for query in ("", f"version-id={id_}")] == [200, 403]
+    assert (await other("DELETE", "c/o", query=f"version-id={id_}")).status == 403
+    assert (await store("GET", "c/o", query=f"version-id={id_}")).body == b"2"
+
+
 async def test_a_deletion_is_a_version_and_a_version_can_be_brought_back(store):
     await store("POST", "c", X_Versions_Enabled="true")
     first = (await store("PUT", "c/o", b"1")).headers["x-object-version-id"]

@@ -307,13 +307,17 @@ async def _part(request: ObjectRequest, readable: Readable, sizes: list[int], pa
     return await begun(Response(206, headers, readable.read(first, stop)))
 
 
+def _explained(made: Response) -> str:
+    return "" if made.ok else explained(made.status)
+
+
 def _outcome(made: Response, *, as_json: bool) -> bytes:
     """What a client that was answered 202 at once has to be told."""
     said = made.body.decode() if isinstance(made.body, bytes) else ""
     lines, errors = said.partition("Errors:\n")[::2]
     about = {
         "Response Status": f"{made.status} {title(made.status)}",
-        "Response Body": lines.strip() or ("" if made.ok else explained(made.status)),
+        "Response Body": lines.strip() if not lines.startswith("<html>") and lines else _explained(made),
     }
     about |= {
         n: made.headers[k] for k, n in (("etag", "Etag"), ("last-modified", "Last Modified")) if k in made.headers
