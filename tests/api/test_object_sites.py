@@ -119,6 +119,9 @@ async def test_a_host_may_say_account_and_container(tmp_path):
         label = store.account.replace("_", "-").lower()
         assert (await store.raw("GET", "/dir/o", Host=f"c.{label}.store.test")).body == b"x"
         assert (await store.raw("GET", "/c/dir/o", Host=f"{label}.store.test:8080")).body == b"x"
+        await store("PUT", "ΩMega")
+        await store("PUT", "ΩMega/o", b"case")
+        assert (await store.raw("GET", "/o", Host=f"ΩMega.{label}.STORE.test")).body == b"case"
         assert (await store.raw("GET", "/o", Host=f"a.b.c.{label}.store.test")).status == 400
 
 

@@ -38,8 +38,8 @@ def make(store: Store, below: Handler) -> Handler:
     domains = tuple(f".{domain.strip('.').lower()}" for domain in wanted.storage_domains)
 
     def handle(request: ObjectRequest) -> Awaitable[Response]:
-        host = request.headers.get("host", "").partition(":")[0].lower()
-        domain = next((domain for domain in domains if host.endswith(domain)), None)
+        host = request.headers.get("host", "").partition(":")[0]  # its labels keep their case: a name may have one
+        domain = next((domain for domain in domains if host[-len(domain) :].lower() == domain), None)
         if domain is not None:
             _rename(request, host[: -len(domain)].split("."))
         return below(request)
