@@ -52,6 +52,8 @@ async def test_a_range_can_be_copied_and_conditions_are_of_the_source(store):
         ("PUT", {"X_Copy_From": "c"}, 412),
         ("PUT", {"X_Copy_From": "c/none"}, 404),
         ("COPY", {"Destination": "d/o", "Destination_Account": "a/b"}, 412),
+        ("COPY", {"Destination": "d/%00"}, 412),
+        ("COPY", {"Destination": "d/%ff"}, 412),
         ("COPY", {"Destination": "d/o", "Destination_Account": OTHERS}, 403),
     ],
 )
@@ -105,6 +107,8 @@ async def test_links_go_so_far_and_not_in_circles(store):
     assert (await store("PUT", "d/self", X_Symlink_Target="d/self")).status == 400
     assert (await store("PUT", "d/bad", X_Symlink_Target="d")).status == 412
     assert (await store("PUT", "d/bad", b"x", X_Symlink_Target="c/o")).status == 400
+    for hidden in ("c/%00", "%00versions%00c/o", "c/%ff"):
+        assert (await store("PUT", "d/bad", X_Symlink_Target=hidden)).status == 412
 
 
 async def test_a_post_to_a_link_tells_where_its_target_is(store):

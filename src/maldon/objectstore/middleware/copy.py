@@ -13,7 +13,7 @@ from maldon.objectstore.middleware.carrying import COPIED, carried
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
-from maldon.objectstore.proxy.request import TRUE, Given, ObjectRequest
+from maldon.objectstore.proxy.request import TRUE, Given, ObjectRequest, checked
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.telling import OVERRIDE
 
@@ -87,13 +87,7 @@ def _named(request: ObjectRequest, header: str, account: str | None) -> Path:
     chosen = unquote(account, errors="surrogateescape") if account else request.path.account
     if "/" in chosen:
         raise PreconditionFailed("Account name cannot contain slashes")
-    try:
-        f"{chosen}/{text}".encode()
-    except UnicodeEncodeError:
-        raise PreconditionFailed("Invalid UTF8 or contains NULL") from None
-    if "\x00" in text or "\x00" in chosen:
-        raise PreconditionFailed("Invalid UTF8 or contains NULL")
-    return Path(chosen, container, name)
+    return checked(Path(chosen, container, name))
 
 
 def _headers(request: ObjectRequest, got: Response, *, whole: bool, manifest: bool) -> dict[str, str]:

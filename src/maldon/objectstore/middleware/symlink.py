@@ -16,7 +16,7 @@ from maldon.objectstore.middleware.slo_manifest import SLO_ETAG, SLO_SIZE
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
 from maldon.objectstore.proxy.reply import HTML, Response
-from maldon.objectstore.proxy.request import ObjectRequest
+from maldon.objectstore.proxy.request import ObjectRequest, checked
 from maldon.objectstore.proxy.store import Store
 
 LOOP_MAX = 2
@@ -168,13 +168,7 @@ def _wanted(request: ObjectRequest) -> Path:
         raise error
     if "/" in account:
         raise PreconditionFailed("Account name cannot contain slashes")
-    path = Path(account, container, name)
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise PreconditionFailed("Invalid UTF8 or contains NULL") from None
-    if "\x00" in str(path):
-        raise PreconditionFailed("Invalid UTF8 or contains NULL")
+    path = checked(Path(account, container, name))
     if path == request.path:
         raise BadRequest("Symlink cannot target itself")
     return path
