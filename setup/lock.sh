@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 UV=${UV:-$(command -v uv || true)}
 [ -n "$UV" ] || { echo "uv is needed to make locks: pip install uv, or set UV=/path/to/uv." >&2; exit 1; }
 
-EXTRAS=(--extra postgresql --extra mysql --extra ldap --extra redis)
+EXTRAS=(--extra postgresql --extra mysql --extra ldap --extra redis --extra erasure --extra cname)
 
 compile() { # lock file, then what goes into it
     local lock=$1
