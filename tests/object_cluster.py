@@ -10,6 +10,7 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from maldon.objectstore.ring.builder import Plan, rebalance
 from maldon.objectstore.ring.device import RingDevice
@@ -27,12 +28,13 @@ class Node:
 
     home: Path
     address: str
+    options: tuple[Any, ...] = ()
     cluster: Cluster | None = None
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def start(self) -> None:
         settings = ObjectSettings(address=self.address, known_s=0.0, connect_timeout_s=2.0)
-        self.cluster = open_cluster(self.home, settings)
+        self.cluster = open_cluster(self.home, settings, {type(chosen): chosen for chosen in self.options})
         await self._stack.enter_async_context(disks(self.cluster))
         host, _, port = self.address.partition(":")
         front = Front({}, {int(port): storage_app(self.cluster)}, dict)
@@ -63,9 +65,11 @@ def write_rings(nodes: list[Node], replicas: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def object_cluster(folder: Path, count: int = 3, replicas: int = 3) -> AsyncIterator[list[Node]]:
-    """Nodes that run and know each other."""
-    nodes = [Node(folder / f"n{n}", f"127.0.0.1:{free_port()}") for n in range(count)]
+async def object_cluster(
+    folder: Path, count: int = 3, replicas: int = 3, options: tuple[Any, ...] = ()
+) -> AsyncIterator[list[Node]]:
+    """Nodes that run and know each other; `options` are settings of layers."""
+    nodes = [Node(folder / f"n{n}", f"127.0.0.1:{free_port()}", options) for n in range(count)]
     write_rings(nodes, replicas)
     open_cluster(nodes[0].home, ObjectSettings())  # makes the secrets that the others get copies of
     for node in nodes[1:]:

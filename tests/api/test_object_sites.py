@@ -1,15 +1,12 @@
-"""Containers as web sites, many things at once, ETags in quotes, hosts as paths, and bytes encrypted at rest."""
+"""Containers as web sites, many things at once, ETags in quotes, and hosts as paths."""
 
-import base64
 import io
 import os
 import tarfile
 
 import pytest
 
-from maldon.kernel.settings import BadSetting
 from maldon.objectstore.middleware.domain_remap import DomainRemapSettings
-from maldon.objectstore.middleware.encryption import EncryptionSettings, Keys
 from tests.object_cloud import object_store
 
 
@@ -123,38 +120,3 @@ async def test_a_host_may_say_account_and_container(tmp_path):
         await store("PUT", "ΩMega/o", b"case")
         assert (await store.raw("GET", "/o", Host=f"ΩMega.{label}.STORE.test")).body == b"case"
         assert (await store.raw("GET", "/o", Host=f"a.b.c.{label}.store.test")).status == 400
-
-
-SECRET = EncryptionSettings(root_secrets=(f"k1:{base64.b64encode(bytes(range(32))).decode()}",))
-
-
-async def test_bytes_are_encrypted_at_rest(tmp_path):
-    body, large = b"plain text that is looked for" * 10, os.urandom(40_000) * 10
-    async with object_store(tmp_path, SECRET) as store:
-        await store("PUT", "c")
-        put = await store("PUT", "c/o", body, X_Object_Meta_Secret="looked-for-too")
-        await store("PUT", "c/large", large)
-        got = await store("GET", "c/o")
-        assert (got.body, got.headers["etag"], got.headers["x-object-meta-secret"]) == (
-            body, put.headers["etag"], "looked-for-too",
-        )  # fmt: skip
-        assert (await store("GET", "c/o", Range="bytes=17-40")).body == body[17:41]
-        assert (await store("GET", "c/large", Range="bytes=100001-300000")).body == large[100001:300001]
-        assert (await store("GET", "c/o", If_None_Match=put.headers["etag"])).status == 304
-        rows = {row["name"]: row["hash"] for row in (await store("GET", "c", query="format=json")).json}
-        assert rows["o"] == put.headers["etag"]
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"plain text" not in kept
-    assert b"looked-for-too" not in kept
-    assert put.headers["etag"].encode() not in kept
-    async with object_store(tmp_path, SECRET) as store:
-        assert (await store("GET", "c/large")).body == large
-    async with object_store(
-        tmp_path, EncryptionSettings(root_secrets=(f"k2:{base64.b64encode(bytes(32)).decode()}",))
-    ) as store:
-        assert (await store("GET", "c/o")).status == 500
-
-
-def test_a_root_secret_that_is_too_short_is_a_bad_setting():
-    with pytest.raises(BadSetting, match="at least 32 bytes"):
-        Keys(EncryptionSettings(root_secrets=("k:c2hvcnQ=",)))

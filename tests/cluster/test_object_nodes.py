@@ -2,11 +2,13 @@
 
 import asyncio
 import hashlib
+import os
 
 import pytest
 
+from maldon.kernel.errors import BadRequest
 from maldon.objectstore.device.survey import Survey
-from maldon.objectstore.node import Held, Put, Query, Row, Spot, Superseded, WrongDigest
+from maldon.objectstore.node import Footer, Held, Put, Query, Row, Spot, Superseded, WrongDigest
 from maldon.objectstore.path import Path
 from maldon.objectstore.timestamp import stamp
 from tests.object_cloud import ACCOUNT
@@ -159,6 +161,31 @@ async def test_an_upload_that_breaks_off_leaves_nothing(nodes):
     with pytest.raises(ConnectionResetError):
         await far.put_object(at, path, Put(stamp(), {}), broken())
     assert await far.head_object(at, path) is None
+
+
+@pytest.mark.parametrize("size", [3, 900_000])
+async def test_metadata_that_are_known_at_the_end_are_written_with_the_bytes(nodes, size):
+    far, at, path = nodes[0].cluster.nodes.at(nodes[1].address), Spot("disk-1", 3), Path("a", "c", "o")
+    whole = os.urandom(size)
+
+    async def pieces(*end):
+        for start in range(0, size, 70_001):
+            yield whole[start : start + 70_001]
+        yield b""
+        for piece in end:
+            yield piece
+
+    put = Put(stamp(), {"content-type": "text/x", "x-object-sysmeta-a": "before"}, footed=True)
+    with pytest.raises(BadRequest, match="before its footer"):
+        await far.put_object(at, path, put, pieces())
+    assert await far.head_object(at, path) is None
+    footer = Footer({"x-object-sysmeta-a": "after", "x-object-sysmeta-b": "ü" * 50_000})
+    made = await far.put_object(at, path, put, pieces(footer))
+    assert (made.size, made.etag) == (size, hashlib.md5(whole).hexdigest())
+    assert made.headers == {"content-type": "text/x", **footer.headers}
+    reading = await far.read_object(at, path)
+    assert (reading.record, b"".join([piece async for piece in reading.body])) == (made, whole)
+    await reading.body.aclose()
 
 
 async def test_strangers_are_refused(nodes):

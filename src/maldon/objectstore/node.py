@@ -108,7 +108,8 @@ class Range(msgspec.Struct, frozen=True, array_like=True):
 @dataclass(frozen=True, slots=True)
 class Put:
     """An object to be written. `etag` is what the client says the bytes are, "" when it says nothing; `posted_at` is
-    given by a replicator that brings a version with the metadata of a later POST.
+    given by a replicator that brings a version with the metadata of a later POST. What is `footed` has a Footer as the
+    last piece of its body, and is not written without.
     """
 
     timestamp: int
@@ -118,6 +119,19 @@ class Put:
     fragment: int = WHOLE
     durable: bool = True
     posted_at: int = 0
+    footed: bool = False
+
+
+class Footer(msgspec.Struct, frozen=True):
+    """Metadata that is only known when all bytes are (the digest of what they were before a layer changed them): more
+    `headers` of the Put, written with it as if they had been there before.
+    """
+
+    headers: dict[str, str]
+
+
+Incoming = bytes | AsyncIterator[bytes | Footer]
+"""A body on its way in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +282,7 @@ class ObjectNode(Protocol):
     """Objects on a node's disks. Raises NoSpace for a disk that cannot take or give."""
 
     async def put_object(
-        self, spot: Spot, path: Path, put: Put, body: bytes | AsyncIterator[bytes], teach: Sequence[Teaching] = ()
+        self, spot: Spot, path: Path, put: Put, body: Incoming, teach: Sequence[Teaching] = ()
     ) -> Record:
         """Write it. Raises Superseded, WrongDigest; a body that raises leaves nothing behind."""
 

@@ -15,7 +15,7 @@ neighbours.
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
@@ -24,7 +24,6 @@ from zlib import crc32
 
 import msgspec
 
-from maldon.kernel.errors import BadRequest
 from maldon.objectstore.device import opening, quarantine
 from maldon.objectstore.device.changes import Changes
 from maldon.objectstore.device.commit import GroupCommit, Write
@@ -37,7 +36,8 @@ from maldon.objectstore.device.record import Damaged, Head, Kind, Meta, encode_m
 from maldon.objectstore.device.recover import entry_of, recover
 from maldon.objectstore.device.settings import DeviceSettings
 from maldon.objectstore.device.space import Space
-from maldon.objectstore.node import WHOLE, Held, Put, Reading, Record, Superseded, Teaching, WrongDigest
+from maldon.objectstore.device.upload import Upload
+from maldon.objectstore.node import WHOLE, Held, Incoming, Put, Reading, Record, Superseded, Teaching
 from maldon.objectstore.path import Path, PathHash
 from maldon.objectstore.timestamp import stamp
 
@@ -99,67 +99,50 @@ class Device:
 
     # Writing
 
-    async def put(
-        self, policy: int, path: Path, put: Put, body: bytes | AsyncIterator[bytes], teach: Sequence[Teaching] = ()
-    ) -> Record:
+    async def put(self, policy: int, path: Path, put: Put, body: Incoming, teach: Sequence[Teaching] = ()) -> Record:
         """Write it. Raises Superseded, WrongDigest; a body that raises leaves nothing behind."""
         target = Target(policy, path, self.hash_path(path), teach)
         held = self.index.find(policy, target.hash)
         _refuse_old(held, put)
         self._space.take(put.size or 0)
-        if any(row.posted > put.timestamp for row in held):
-            put = await self._keep_post(target, put)
-        if isinstance(body, bytes):
-            pieces, more = [body], None
-            large = len(body) > self.settings.small_bytes
-        else:
-            pieces, more = await self._beginning(body)
-            large = more is not None
-        if large:
-            name, record = await self._receive(target, put, pieces, more)
+        upload = Upload(put, body)
+        if await upload.begin(self.settings.small_bytes):
+            name, record = await self._receive(target, upload)
             await self._write(Kind.LARGE, target, record, file=name)
         else:
-            whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            record = _record(put, len(whole), await _md5(whole))
+            if any(row.posted > put.timestamp for row in held):
+                await self._keep_post(target, upload)
+            whole = upload.pieces[0] if len(upload.pieces) == 1 else b"".join(upload.pieces)
+            record = upload.record(len(whole), await _md5(whole))
             await self._write(Kind.SMALL, target, record, whole)
         await self._drop_files(held)
         return record
 
-    async def _keep_post(self, target: Target, put: Put) -> Put:
+    async def _keep_post(self, target: Target, upload: Upload) -> None:
         """A PUT that comes after a later POST: its bytes, with the metadata of that."""
-        before = await self._load(target)
+        before, put = await self._load(target), upload.put
         if before is None or before.record.deleted or before.record.posted_at <= (put.posted_at or put.timestamp):
-            return put
+            return
         posted = {n: v for n, v in before.record.headers.items() if not _stays(n)}
-        return replace(put, headers=_posted(put.headers, posted), posted_at=before.record.posted_at)
+        upload.put = replace(put, headers=_posted(put.headers, posted), posted_at=before.record.posted_at)
 
-    async def _beginning(self, body: AsyncIterator[bytes]) -> tuple[list[bytes], AsyncIterator[bytes] | None]:
-        """The pieces of a body; for a large one the first of them, and where the rest comes from."""
-        pieces, size = [], 0
-        async for piece in body:
-            pieces.append(piece)
-            size += len(piece)
-            if size > self.settings.small_bytes:
-                return pieces, body
-        return pieces, None
-
-    async def _receive(
-        self, target: Target, put: Put, pieces: list[bytes], more: AsyncIterator[bytes] | None
-    ) -> tuple[str, Record]:
+    async def _receive(self, target: Target, upload: Upload) -> tuple[str, Record]:
         """A large body, on stable storage under the name of its file."""
         large = LargeFile(self.root / opening.LARGE)
         try:
-            for piece in pieces:
+            for piece in upload.pieces:
                 await large.feed(piece)
-            pieces.clear()
-            if more is not None:
-                async for piece in more:
-                    if put.size is None:
+            upload.pieces.clear()
+            if upload.more is not None:
+                async for piece in upload.more:
+                    if upload.put.size is None:
                         self._space.take(len(piece))
                     await large.feed(piece)
             etag = await large.finish()
-            record = _record(put, large.size, etag)
-            name = new_name(target.policy, target.hash, put.timestamp)
+            if any(row.posted > upload.put.timestamp for row in self.index.find(target.policy, target.hash)):
+                await self._keep_post(target, upload)  # it may have come while the bytes did
+            record = upload.record(large.size, etag)
+            name = new_name(target.policy, target.hash, record.timestamp)
             await large.publish(name)
         finally:
             await large.close()
@@ -382,16 +365,6 @@ def _refuse_old(held: Sequence[Entry], put: Put) -> None:
             raise Superseded(row.timestamp)
         if row.fragment == put.fragment and row.pending == put.timestamp:
             raise Superseded(row.timestamp)
-
-
-def _record(put: Put, size: int, etag: str) -> Record:
-    """Raises WrongDigest, BadRequest when the body is not what was announced."""
-    if put.size is not None and put.size != size:
-        raise BadRequest("The body is not as long as was announced.")
-    if put.etag and put.etag != etag:
-        raise WrongDigest("The bytes are not those that the etag was made of.")
-    posted_at = put.posted_at or put.timestamp
-    return Record(put.timestamp, size, etag, dict(put.headers), posted_at, fragment=put.fragment, durable=put.durable)
 
 
 def _posted(before: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,133 +1,50 @@
-"""Bytes and metadata encrypted at rest: AES-256 in counter mode, a key of its own for every object's body.
+"""Bytes and metadata encrypted at rest; clients notice nothing.
 
-The body's key is random and kept wrapped by the object's key, which is derived from the root secret and the path, so
-nothing is kept beside the secret. Values of metadata and the ETag clients see are encrypted by the object's key, the
-ETag in listings by the container's. A root secret has an id, kept with what it protects; new ones are added to the
-settings, old ones stay while anything needs them. Conditions, ranges and listings are answered over the plain bytes.
+Encrypted are an object's bytes, the values of its metadata, the ETag clients see, and that in listings (by the
+container's key). Names, sizes, types and times are not. The ETag is known when all bytes are: it is written with them,
+as a footer. Conditions and ranges are answered over the plain bytes, which can be read from any offset. What was
+written in the clear, or before encryption was switched off, is read as well as the rest.
 """
 
-import base64
 import hashlib
-import hmac
-import os
+import re
 from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass
+from typing import Self
 
-import msgspec
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
-
-from maldon.kernel.errors import CloudError
-from maldon.kernel.settings import BadSetting, option
+from maldon.kernel.errors import NotFound
+from maldon.objectstore.middleware.keys import EncryptionSettings, Keys, NoKey, Stream
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.node import WrongDigest
 from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.conditions import conditional
 from maldon.objectstore.proxy.listings import Listing
 from maldon.objectstore.proxy.reading import Readable, answer
 from maldon.objectstore.proxy.reply import Response
-from maldon.objectstore.proxy.request import SMALL, Given, ObjectRequest
+from maldon.objectstore.proxy.request import Given, ObjectRequest
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.telling import OVERRIDE
 from maldon.objectstore.timestamp import parse
 
 BODY, ETAG = "x-object-sysmeta-crypto-body", "x-object-sysmeta-crypto-etag"
 META, CRYPTED = "x-object-meta-", "x-object-transient-sysmeta-crypto-meta-"
+ROW = f"{OVERRIDE}etag"
 MARK = "crypto="
-BLOCK = 16
-CONDITIONS = {"range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"}
-
-
-@dataclass(frozen=True, slots=True)
-class EncryptionSettings:
-    root_secrets: tuple[str, ...] = option(
-        (),
-        "Root secrets, each id:base64 of 32 bytes or more; the last encrypts, all decrypt. None: nothing is encrypted.",
-    )
-
-
-class NoKey(CloudError):
-    """What was encrypted under a secret that the settings do not have any more."""
-
-    status, code = 500, "no-key"
-
-
-class _Sealed(msgspec.Struct, array_like=True, frozen=True):
-    secret: str
-    nonce: bytes
-    key: bytes = b""
-    text: bytes = b""
-
-
-class Keys:
-    """Keys derived from the root secrets."""
-
-    def __init__(self, settings: EncryptionSettings) -> None:
-        self._roots: dict[str, bytes] = {}
-        for text in settings.root_secrets:
-            name, _, secret = text.partition(":")
-            try:
-                root = base64.b64decode(secret, validate=True)
-            except ValueError:
-                root = b""
-            if not name or len(root) < 32:
-                raise BadSetting("[encryption] root_secrets wants id:base64 of at least 32 bytes for each secret.")
-            self._roots[name] = root
-        self.current = next(reversed(self._roots), "")
-
-    def of(self, path: Path, secret: str) -> bytes:
-        """The key of an object, or of a container. Raises NoKey."""
-        if secret not in self._roots:
-            raise NoKey("The object cannot be decrypted.", internal=f"no root secret {secret!r}")
-        return hmac.new(self._roots[secret], str(path).encode(), hashlib.sha256).digest()
-
-    def seal(self, path: Path, text: str) -> str:
-        """A short text, for a header."""
-        nonce = os.urandom(BLOCK)
-        crypted = crypt(self.of(path, self.current), nonce, 0, text.encode("utf-8", "surrogateescape"))
-        return _packed(_Sealed(self.current, nonce, text=crypted))
-
-    def open(self, path: Path, header: str) -> str:
-        sealed = _unpacked(header)
-        plain = crypt(self.of(path, sealed.secret), sealed.nonce, 0, sealed.text)
-        return plain.decode("utf-8", "surrogateescape")
-
-
-def crypt(key: bytes, nonce: bytes, at: int, data: bytes) -> bytes:
-    """Encrypt or decrypt bytes that stand at an offset."""
-    return _Stream(key, nonce, at).update(data)
-
-
-class _Stream:
-    """Counter mode from an offset on."""
-
-    def __init__(self, key: bytes, nonce: bytes, at: int) -> None:
-        counter = (int.from_bytes(nonce, "big") + at // BLOCK) % (1 << 128)
-        self._cipher = Cipher(algorithms.AES(key), modes.CTR(counter.to_bytes(BLOCK, "big"))).encryptor()
-        self._cipher.update(bytes(at % BLOCK))
-
-    def update(self, data: bytes) -> bytes:
-        return self._cipher.update(data)
-
-
-def _packed(sealed: _Sealed) -> str:
-    return base64.b64encode(msgspec.msgpack.encode(sealed)).decode()
-
-
-def _unpacked(header: str) -> _Sealed:
-    return msgspec.msgpack.decode(base64.b64decode(header), type=_Sealed)
+UNKNOWN = "<unknown>"
+_ONE_RANGE = re.compile(r"bytes=\d*-\d*$")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-")
 
 
 def make(store: Store, below: Handler) -> Handler:
     keys = Keys(store.option(EncryptionSettings))
-    if not keys.current:
+    if not keys:
         return below
 
     def handle(request: ObjectRequest) -> Awaitable[Response]:
         if request.is_object:
             match request.method:
-                case "PUT":
+                case "PUT" if keys.active:
                     return _put(request)
-                case "POST":
+                case "POST" if keys.active:
                     _seal_metadata(request)
                 case "GET" | "HEAD":
                     return _get(request)
@@ -136,21 +53,10 @@ def make(store: Store, below: Handler) -> Handler:
         return below(request)
 
     async def _put(request: ObjectRequest) -> Response:
-        path, secret = request.path, keys.current
         claimed = request.headers.pop("etag", "").strip('"').lower()
-        key, nonce, md5 = os.urandom(32), os.urandom(BLOCK), hashlib.md5(usedforsecurity=False)
-        stream, body = _Stream(key, nonce, 0), request.body
         _seal_metadata(request)
-        wrapped = aes_key_wrap(keys.of(path, secret), key)
-        request.headers[BODY] = _packed(_Sealed(secret, nonce, wrapped))
-        if body.length is not None and body.length <= SMALL:
-            plain = await body.whole()
-            md5.update(plain)
-            _noted(request, path, md5.hexdigest(), claimed)
-            request.body = Given(stream.update(plain))
-            made = await below(request)
-            made.headers["etag"] = md5.hexdigest()
-            return made
+        md5, body = hashlib.md5(usedforsecurity=False), request.body
+        request.headers[BODY], stream = keys.new(request.path)
 
         async def pieces() -> AsyncIterator[bytes]:
             async for piece in body:
@@ -160,87 +66,126 @@ def make(store: Store, below: Handler) -> Handler:
                 raise WrongDigest("")
 
         request.body = Given(pieces(), body.length)
-        request.body.limit = body.limit
+        request.body.footer = lambda: _sealed_etag(request, md5.hexdigest())
         made = await below(request)
-        if made.ok:
-            made = await _tell_etag(request, made, md5.hexdigest())
+        if made.status == 201:
+            made.headers["etag"] = md5.hexdigest()
         return made
 
-    async def _tell_etag(request: ObjectRequest, made: Response, etag: str) -> Response:
-        """A long body's ETag is known once it is written: it becomes metadata of the same version."""
-        post = request.derive(
-            "POST", headers={n: v for n, v in request.headers.items() if not n.startswith("content-l")}, trusted=True
-        )
-        post.headers[_LATE] = keys.seal(request.path, etag)
-        await below(post)
-        made.headers["etag"] = etag
-        return made
-
-    def _noted(request: ObjectRequest, path: Path, etag: str, claimed: str) -> None:
+    def _sealed_etag(request: ObjectRequest, etag: str) -> dict[str, str]:
         """The ETag that clients see, for the object and for its row."""
-        if claimed and claimed != etag:
-            raise WrongDigest("")
-        request.headers[ETAG] = keys.seal(path, etag)
-        shown = request.headers.get(f"{OVERRIDE}etag", etag)
-        request.headers[f"{OVERRIDE}etag"] = MARK + keys.seal(Path(path.account, path.container), shown)
+        container = Path(request.path.account, request.path.container)
+        shown = request.headers.get(ROW, etag)
+        return {ETAG: keys.seal(request.path, etag), ROW: MARK + keys.seal(container, shown)}
 
     def _seal_metadata(request: ObjectRequest) -> None:
         headers = request.headers
-        for name in [name for name in headers if name.startswith(META)]:
-            if value := headers.pop(name):
-                headers[CRYPTED + name[len(META) :]] = keys.seal(request.path, value)
+        for name in [name for name, value in headers.items() if name.startswith(META) and value]:
+            headers[CRYPTED + name[len(META) :]] = keys.seal(request.path, headers.pop(name))
 
-    async def _get(request: ObjectRequest) -> Response:
-        plain = {name: v for name, v in request.headers.items() if name not in CONDITIONS}
-        head = request.derive("HEAD", headers=plain)
-        head.query = request.query
+    def _get(request: ObjectRequest) -> Awaitable[Response]:
+        chosen = request.headers.get("range", "bytes=0-")
+        if "if-range" in request.headers or conditional(request.headers) or not _ONE_RANGE.match(chosen):
+            return _get_if(request)
+        return _get_plain(request)
+
+    async def _get_plain(request: ObjectRequest) -> Response:
+        """Where a range begins and ends is the same in the encrypted bytes."""
+        response = await below(request)
+        kept = response.headers.get(BODY)
+        _open(request, response.headers)
+        if kept is not None and response.status in {200, 206} and request.method == "GET":
+            found = _CONTENT_RANGE.match(response.headers.get("content-range", ""))
+            response.body = _decrypted(response.body, keys.stream(request.path, kept, int(found[1]) if found else 0))
+        return response
+
+    async def _get_if(request: ObjectRequest) -> Response:
+        """With conditions, which speak of the plain bytes, or several ranges."""
+        newest = {"x-newest": request.headers["x-newest"]} if "x-newest" in request.headers else {}
+        head = request.derive("HEAD", headers=dict(newest), query=request.query)
         response = await answered(below, head)
-        if not response.ok or BODY not in response.headers:
-            return await below(request)
-        sealed = _unpacked(response.headers.pop(BODY))
-        headers = _opened(request, response.headers)
-        at = parse(headers["x-timestamp"])
-        key = aes_key_unwrap(keys.of(request.path, sealed.secret), sealed.key)
+        headers = response.headers
+        if not response.ok or BODY not in headers:
+            response = await below(request)
+            _open(request, response.headers)
+            return response
+        kept = headers[BODY]
+        _open(request, headers)
 
         async def read(start: int, stop: int) -> AsyncIterator[bytes]:
-            got = await below(
-                request.derive("GET", headers={"range": f"bytes={start}-{stop - 1}"})
-                if stop > start
-                else request.derive("GET")
-            )
-            stream = _Stream(key, sealed.nonce, start)
+            chosen = {"range": f"bytes={start}-{stop - 1}"} if stop > start else {}
+            got = await below(request.derive("GET", headers={**newest, **chosen}))
             try:
-                if isinstance(got.body, bytes):
-                    yield stream.update(got.body)
-                    return
-                async for piece in got.body:
+                if got.headers.get(BODY) != kept:
+                    raise NotFound("", internal=f"{request.path} was replaced while it was being read")
+                stream = keys.stream(request.path, kept, start)
+                async for piece in _pieces(got.body):
                     yield stream.update(piece)
             finally:
                 await got.close()
 
+        at = parse(headers["x-timestamp"])
         return answer(request, Readable(headers, int(headers["content-length"]), headers["etag"], at, read))
 
-    def _opened(request: ObjectRequest, headers: dict[str, str]) -> dict[str, str]:
+    def _open(request: ObjectRequest, headers: dict[str, str]) -> None:
+        """Headers as they were before they were sealed."""
+        headers.pop(BODY, None)
         for name in [name for name in headers if name.startswith(CRYPTED)]:
             headers[META + name[len(CRYPTED) :]] = keys.open(request.path, headers.pop(name))
-        if sealed := headers.pop(ETAG, "") or headers.pop(_LATE, ""):
+        if sealed := headers.pop(ETAG, ""):
             headers["etag"] = keys.open(request.path, sealed)
-        headers.pop(_LATE, None)
-        return headers
+        if (row := headers.get(ROW, "")).startswith(MARK):
+            headers[ROW] = _shown(request, row)
+
+    def _shown(request: ObjectRequest, row: str) -> str:
+        container = Path(request.path.account, request.path.container)
+        return keys.open(container, row[len(MARK) :])
 
     async def _listed(request: ObjectRequest) -> Response:
         response = await below(request)
         if isinstance(response, Listing) and MARK.encode() in response.json:
-            container = Path(request.path.account, request.path.container)
             for row in response.rows:
                 if row.get("hash", "").startswith(MARK):
-                    row["hash"] = keys.open(container, row["hash"][len(MARK) :])
+                    row["hash"] = _shown_or_unknown(request, row["hash"])
         return response
+
+    def _shown_or_unknown(request: ObjectRequest, row: str) -> str:
+        """One row without its key does not take the whole listing away."""
+        try:
+            return _shown(request, row)
+        except NoKey:
+            return UNKNOWN
 
     return handle
 
 
-_LATE = "x-object-transient-sysmeta-crypto-etag"
+def _decrypted(body: bytes | AsyncIterator[bytes], stream: Stream) -> bytes | AsyncIterator[bytes]:
+    return stream.update(body) if isinstance(body, bytes) else _Decrypted(body, stream)
+
+
+class _Decrypted:
+    """Bytes as they are read. What is below is closed with it, begun or not."""
+
+    def __init__(self, body: AsyncIterator[bytes], stream: Stream) -> None:
+        self._body, self._stream = body, stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return self._stream.update(await anext(self._body))
+
+    async def aclose(self) -> None:
+        if close := getattr(self._body, "aclose", None):
+            await close()
+
+
+async def _pieces(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+        return
+    async for piece in body:
+        yield piece
 
 
 LAYER = Layer("encryption", make, settings=EncryptionSettings)

@@ -6,11 +6,11 @@ by all replicas at once and answered when a quorum has it on stable storage, the
 
 import mimetypes
 import posixpath
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache, partial
 
 from maldon.kernel.errors import BadRequest, CloudError, NotFound, PreconditionFailed, TooLarge
-from maldon.objectstore.node import Book, Put, Reading, Record, Spot, Superseded
+from maldon.objectstore.node import Book, Footer, Incoming, Put, Reading, Record, Spot, Superseded
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy import conditions
 from maldon.objectstore.proxy.expiry import expired, wanted_end
@@ -22,7 +22,7 @@ from maldon.objectstore.proxy.quorum import ask, ask_all, say
 from maldon.objectstore.proxy.reading import SYSMETA, Readable, answer
 from maldon.objectstore.proxy.removing import remove
 from maldon.objectstore.proxy.reply import HTML, Response
-from maldon.objectstore.proxy.request import SMALL, TRUE, ObjectRequest
+from maldon.objectstore.proxy.request import SMALL, TRUE, Body, ObjectRequest
 from maldon.objectstore.proxy.spread import spread
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.proxy.times import http_date
@@ -142,14 +142,17 @@ async def put(store: Store, request: ObjectRequest) -> Response:
     place = store.placing.object(path, container.policy)
     if "if-none-match" in headers:
         await _must_be_new(store, request, place)
-    body: bytes | AsyncIterator[bytes]
-    length = request.body.length
+    body: Incoming
+    length, footer = request.body.length, request.body.footer
     if length is not None and length <= SMALL:
         body = await request.body.whole()
+        if footer is not None:
+            kept |= footer()
     else:
         request.body.limit = store.settings.max_file_size
-        body = aiter(request.body)
-    written = Put(request.timestamp, kept, headers.get("etag", "").strip('"').lower(), length)
+        body = aiter(request.body) if footer is None else _footed(request.body, footer)
+    claimed = headers.get("etag", "").strip('"').lower()
+    written = Put(request.timestamp, kept, claimed, length, footed=footer is not None and not isinstance(body, bytes))
     try:
         record = await write(store, path, place, written, body)
     except Superseded:
@@ -158,14 +161,20 @@ async def put(store: Store, request: ObjectRequest) -> Response:
     return Response(201, shown)
 
 
-async def write(store: Store, path: Path, place: Place, written: Put, body: bytes | AsyncIterator[bytes]) -> Record:
+async def _footed(body: Body, footer: Callable[[], dict[str, str]]) -> AsyncIterator[bytes | Footer]:
+    async for piece in body:
+        yield piece
+    yield Footer(footer())
+
+
+async def write(store: Store, path: Path, place: Place, written: Put, body: Incoming) -> Record:
     """Write it to all replicas; what one of them holds now."""
     if len(place.primaries) == 1:
         device, told = place.primaries[0], store.placing.teachings(path, 1)[0]
         return await store.placing.nodes.at(device.address).put_object(place.spot(device), path, written, body, told)
     lessons = Lessons(store.placing, path, len(place.primaries))
 
-    async def one(node: Node, spot: Spot, n: int, part: bytes | AsyncIterator[bytes]) -> Record:
+    async def one(node: Node, spot: Spot, n: int, part: Incoming) -> Record:
         record = await node.put_object(spot, path, written, part, lessons.of(n))
         lessons.done(n)
         return record

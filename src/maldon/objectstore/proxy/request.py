@@ -41,14 +41,17 @@ class TooSlow(CloudError):
 
 
 class Body:
-    """The bytes that come with a request. `length` is None where they are chunked; `limit` bounds them even so."""
+    """The bytes that come with a request. `length` is None where they are chunked; `limit` bounds them even so.
+    `footer` is set by a layer that knows more metadata of them once all are read: it is asked then.
+    """
 
-    __slots__ = ("_receive", "_timeout_s", "length", "limit")
+    __slots__ = ("_receive", "_timeout_s", "footer", "length", "limit")
 
     def __init__(self, receive: Receive, length: int | None, timeout_s: float) -> None:
         self._receive, self._timeout_s = receive, timeout_s
         self.length = length
         self.limit: int | None = None
+        self.footer: Callable[[], dict[str, str]] | None = None
 
     async def whole(self, limit: int = SMALL) -> bytes:
         """All of it. Raises TooLarge beyond `limit`, CutOff, TooSlow."""

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from maldon.objectstore.node import NoSpace, Record, Spot
+from maldon.objectstore.node import Footer, NoSpace, Record, Spot
 from maldon.objectstore.proxy.placing import Node, Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN, verdict
 from maldon.objectstore.ring.device import RingDevice
@@ -25,23 +25,23 @@ class _Pipe:
     """The way to one replica."""
 
     def __init__(self) -> None:
-        self._pieces: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(DEPTH)
+        self._pieces: asyncio.Queue[bytes | Footer | BaseException | None] = asyncio.Queue(DEPTH)
 
-    async def put(self, piece: bytes | BaseException | None) -> None:
+    async def put(self, piece: bytes | Footer | BaseException | None) -> None:
         await self._pieces.put(piece)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncIterator[bytes | Footer]:
         while (piece := await self._pieces.get()) is not None:
             if isinstance(piece, BaseException):
                 raise piece
             yield piece
 
 
-Part = Callable[[Node, Spot, int, AsyncIterator[bytes]], Coroutine[Any, Any, Record]]
+Part = Callable[[Node, Spot, int, AsyncIterator[bytes | Footer]], Coroutine[Any, Any, Record]]
 """How one replica is given its stream; the number is the replica's."""
 
 
-async def spread(placing: Placing, place: Place, body: AsyncIterator[bytes], part: Part) -> list[Record]:
+async def spread(placing: Placing, place: Place, body: AsyncIterator[bytes | Footer], part: Part) -> list[Record]:
     """Write it; what those that have it hold, a quorum at least. Raises as `quorum.say`."""
     devices = _chosen(placing, place)
     pipes = [_Pipe() for _ in devices]
@@ -74,7 +74,7 @@ async def _watched(placing: Placing, device: RingDevice, call: Coroutine[Any, An
 
 
 async def _feed(
-    place: Place, body: AsyncIterator[bytes], pipes: list[_Pipe], tasks: "list[asyncio.Task[Record]]"
+    place: Place, body: AsyncIterator[bytes | Footer], pipes: list[_Pipe], tasks: "list[asyncio.Task[Record]]"
 ) -> bool:
     """Every piece to every replica that still listens; False when too few do, and the end was not reached."""
     try:
@@ -88,7 +88,7 @@ async def _feed(
 
 
 async def _give(
-    place: Place, piece: bytes | BaseException | None, pipes: list[_Pipe], tasks: "list[asyncio.Task[Record]]"
+    place: Place, piece: bytes | Footer | BaseException | None, pipes: list[_Pipe], tasks: "list[asyncio.Task[Record]]"
 ) -> bool:
     """Hand it over; whether a quorum still listens."""
     listening = [(pipe, task) for pipe, task in zip(pipes, tasks, strict=True) if not task.done()]

@@ -18,6 +18,7 @@ from maldon.objectstore.node import (
     Book,
     BookNode,
     Held,
+    Incoming,
     Listing,
     NoSpace,
     Preamble,
@@ -62,7 +63,7 @@ class Local:
         return device
 
     async def put_object(
-        self, spot: Spot, path: Path, put: Put, body: bytes | AsyncIterator[bytes], teach: Sequence[Teaching] = ()
+        self, spot: Spot, path: Path, put: Put, body: Incoming, teach: Sequence[Teaching] = ()
     ) -> Record:
         device = self.device(spot)
         record = await device.put(spot.policy, path, put, body, teach)

@@ -14,6 +14,7 @@ from maldon.kernel.errors import BadRequest, Unavailable
 from maldon.objectstore.node import (
     Book,
     Held,
+    Incoming,
     Listing,
     Preamble,
     Put,
@@ -28,7 +29,7 @@ from maldon.objectstore.node import (
     Teaching,
 )
 from maldon.objectstore.path import Path
-from maldon.objectstore.storage.wire import KEY_HEADER, REFUSALS, RESULTS, framed, read_frame, revive
+from maldon.objectstore.storage.wire import KEY_HEADER, REFUSALS, RESULTS, framed, in_frames, read_frame, revive
 
 PIECE = 1 << 18
 Bytes = bytes | AsyncIterator[bytes]
@@ -40,8 +41,11 @@ class Remote:
     def __init__(self, address: str, session: aiohttp.ClientSession, key: str) -> None:
         self._url, self._session, self._headers = f"http://{address}/v1/", session, {KEY_HEADER: key}
 
-    async def put_object(self, spot: Spot, path: Path, put: Put, body: Bytes, teach: Sequence[Teaching] = ()) -> Record:
-        record: Record = await self._call("put_object", (spot, path, put, teach), body)
+    async def put_object(
+        self, spot: Spot, path: Path, put: Put, body: Incoming, teach: Sequence[Teaching] = ()
+    ) -> Record:
+        sent = body if isinstance(body, bytes) or not put.footed else in_frames(body)
+        record: Record = await self._call("put_object", (spot, path, put, teach), sent)  # type: ignore[arg-type]
         return record
 
     async def read_object(

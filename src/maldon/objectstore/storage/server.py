@@ -8,10 +8,20 @@ import msgspec
 import structlog
 
 from maldon.kernel.errors import BadRequest, CloudError, Forbidden, NotFound
-from maldon.objectstore.node import Reading
+from maldon.objectstore.node import Incoming, Put, Reading, Shipment
 from maldon.objectstore.nodes import Nodes
 from maldon.objectstore.proxy.request import SMALL, Body
-from maldon.objectstore.storage.wire import ARGUMENTS, CALLS, KEY_HEADER, encode, framed, read_frame, refuse
+from maldon.objectstore.storage.wire import (
+    ARGUMENTS,
+    CALLS,
+    KEY_HEADER,
+    chained,
+    encode,
+    framed,
+    out_of_frames,
+    read_frame,
+    refuse,
+)
 
 log = structlog.get_logger("object.storage")
 PREFIX = "/v1/"
@@ -55,25 +65,20 @@ class StorageServer:
             raise BadRequest(f"The arguments cannot be read: {error}") from error
         method = getattr(self._nodes.own, verb)
         if call.up:
-            arguments.insert(3, await _uploaded(arguments[2].size, rest, pieces))
+            arguments.insert(3, await _uploaded(arguments[2], rest, pieces))
         result = await method(*arguments)
         if call.down and isinstance(result, Reading):
             return result.record, result.body
         return result, b""
 
 
-async def _uploaded(size: int | None, rest: bytes, pieces: AsyncIterator[bytes]) -> bytes | AsyncIterator[bytes]:
+async def _uploaded(what: Put | Shipment, rest: bytes, pieces: AsyncIterator[bytes]) -> Incoming:
     """A small body at hand, a large one as it comes."""
-    if size is None or size > SMALL:
-        return _following(rest, pieces)
+    if isinstance(what, Put) and what.footed:
+        return out_of_frames(chained(rest, pieces))
+    if what.size is None or what.size > SMALL:
+        return chained(rest, pieces)
     return b"".join([rest, *[piece async for piece in pieces]])
-
-
-async def _following(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if first:
-        yield first
-    async for piece in pieces:
-        yield piece
 
 
 async def _reply(send: Any, status: int, body: bytes) -> None:

@@ -4,6 +4,8 @@
     200                 4 bytes: length of what follows · the result in msgpack · the bytes of an object
     4xx, 5xx            a Refused in msgpack
 
+Bytes of an object that has a Footer go up in frames: 4 bytes of length before each piece, 0 before the Footer.
+
 Every request carries the cluster's key; without it the answer is 403. Bytes of an object come in pieces, and what is
 cut off is never taken for the whole: the connection ends in the middle of a chunk.
 """
@@ -16,6 +18,7 @@ import msgspec
 from maldon.kernel.errors import BadRequest, CloudError, Conflict, NotFound, Unavailable
 from maldon.objectstore.node import (
     Book,
+    Footer,
     Held,
     Listing,
     NoSpace,
@@ -81,6 +84,7 @@ class Refused(msgspec.Struct):
     held: int = 0
 
 
+_FOOTER = msgspec.msgpack.Decoder(Footer)
 REFUSALS = msgspec.msgpack.Decoder(Refused)
 _KINDS: dict[str, type[CloudError]] = {
     kind.code: kind for kind in (NoSpace, WrongDigest, Conflict, BadRequest, NotFound, Unavailable)
@@ -105,6 +109,42 @@ def revive(refused: Refused, status: int) -> CloudError:
     if kind is None:
         return Unavailable("", internal=f"a storage node answered {status} {refused.code}: {refused.public}")
     return kind(refused.public)
+
+
+async def in_frames(body: AsyncIterator[bytes | Footer]) -> AsyncIterator[bytes]:
+    """A body that ends in a Footer, as it goes over the wire."""
+    async for piece in body:
+        if isinstance(piece, Footer):
+            yield bytes(4) + framed(piece)
+        elif piece:
+            yield b"".join((len(piece).to_bytes(4, "big"), piece))
+
+
+async def out_of_frames(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes | Footer]:
+    """The same body again, cut anywhere. Raises BadRequest when it ends before its Footer."""
+    data, left = b"", 0
+    async for piece in pieces:
+        data = data + piece if data else piece
+        while data:
+            if left:
+                yield data[:left]
+                left, data = left - min(left, len(data)), data[left:]
+            elif len(data) < 4:
+                break
+            elif left := int.from_bytes(data[:4], "big"):
+                data = data[4:]
+            else:
+                yield _FOOTER.decode((await read_frame(chained(data[4:], pieces)))[0])
+                return
+    raise BadRequest("The body ends before its footer does.")
+
+
+async def chained(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What was read already, and what follows."""
+    if first:
+        yield first
+    async for piece in pieces:
+        yield piece
 
 
 async def read_frame(pieces: AsyncIterator[bytes]) -> tuple[bytes, bytes]:
