@@ -112,7 +112,7 @@ async def test_verbs_over_the_wire_are_those_of_the_disk(nodes):
     """Every verb of node.py, through a socket."""
     far, at, path = nodes[0].cluster.nodes.at(nodes[1].address), Spot("disk-1", 3), Path("a", "c", "o/ü")
     book, account = Path("a", "c"), Path("a")
-    one, two, three = stamp(), stamp(), stamp()
+    one, two, three, four, coded = stamp(), stamp(), stamp(), stamp(), Path("a", "c", "coded")
     assert await far.put_book(at, book, one, {"x-container-meta-a": "1"}, 0) is True
     assert await far.post_book(at, book, two, {"x-container-meta-b": "2"}) is True
     assert await far.update_book(at, book, [Row("o/ü", one, 3, "text/x", "etag")]) is True
@@ -148,6 +148,19 @@ async def test_verbs_over_the_wire_are_those_of_the_disk(nodes):
     gone = await far.read_object(at, path)
     assert (gone.record.deleted, [piece async for piece in gone.body]) == (True, [])
     assert await far.read_object(at, Path("a", "c", "none")) is None
+
+    await far.put_object(at, coded, Put(four, {"a": "1"}, size=5, fragment=2, durable=False), b"parts")
+    (held,) = await far.read_versions(at, coded)
+    assert (held.timestamp, held.fragment, held.durable, held.headers) == (four, 2, False, {"a": "1"})
+    assert await far.read_object(at, coded) is None
+    reading = await far.read_object(at, coded, 1, 3, (2, four))
+    assert b"".join([piece async for piece in reading.body]) == b"ar"
+    await reading.body.aclose()
+    assert await far.read_object(at, coded, 0, None, (3, four)) is None
+    assert [await far.commit_object(at, coded, when) for when in (three, four)] == [False, True]
+    there = nodes[0].cluster.secrets.path_hash(coded)
+    asked = [Held(there, four, four, 1, durable=True, deleted=False, size=5)]
+    assert [await far.want_objects(at, asked, number) for number in (None, 1, 2)] == [[], [there], []]
     assert (await far.delete_book(at, account, three)) is None
 
 

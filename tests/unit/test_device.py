@@ -216,6 +216,12 @@ def fragment(number, timestamp, *, durable=False):
     return Put(timestamp, {"x-object-sysmeta-ec-index": str(number)}, fragment=number, durable=durable)
 
 
+async def version(device, number, timestamp, start=0, stop=None):
+    """A fragment as a proxy asks for it; None where it is not."""
+    found = await device.fetch(1, SALT(path("o")), number, timestamp, start, stop)
+    return None if found is None else found[1]
+
+
 async def test_a_fragment_is_no_version_until_it_is_committed(device):
     await device.put(1, path("o"), fragment(3, 1000), b"new")
     assert await device.read(1, path("o")) is None
@@ -240,16 +246,32 @@ async def test_the_durable_version_stays_until_the_next_is_committed(device):
     assert not await device.commit(1, path("o"), 3000)
 
 
+async def test_everything_held_of_an_object_is_told(device):
+    assert await device.versions(1, path("o")) == []
+    records = [
+        await device.put(1, path("o"), fragment(number, at, durable=durable), b"x" * at)
+        for number, at, durable in ((3, 1000, True), (3, 2000, False), (4, 2000, False))
+    ]
+    assert await device.versions(1, path("o")) == records
+    assert (await version(device, 4, 2000)).body == b"x" * 2000
+    await device.commit(1, path("o"), 2000)
+    told = await device.versions(1, path("o"))
+    assert [(one.fragment, one.timestamp, one.durable) for one in told] == [(3, 2000, True), (4, 2000, True)]
+    await device.delete(1, path("o"), 3000)
+    assert await device.versions(1, path("o")) == [Record(3000, 0, "", {}, 3000, deleted=True)]
+
+
 async def test_several_fragments_of_a_version_lie_on_one_disk(device):
     for number in (2, 5):
         await device.put(1, path("o"), fragment(number, 1000), b"fragment %d" % number)
     await device.commit(1, path("o"), 1000)
     for number in (2, 5):
-        assert (await device.read(1, path("o"), fragment=number)).body == b"fragment %d" % number
-    assert await device.read(1, path("o"), fragment=4) is None
+        assert (await version(device, number, 1000)).body == b"fragment %d" % number
+    assert (await version(device, 5, 1000, 2, 5)).body == b"agm"
+    assert [await version(device, *other) for other in ((4, 1000), (2, 999))] == [None, None]
     await device.post(1, path("o"), 1100, {"x-object-meta-a": "b"})
     for number in (2, 5):
-        reading = await device.read(1, path("o"), fragment=number)
+        reading = await version(device, number, 1000)
         assert reading.record.headers["x-object-meta-a"] == "b"
         assert reading.body == b"fragment %d" % number
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maldon.objectstore.coding.whole import Whole
 from maldon.objectstore.device.compact import Compactor
 from maldon.objectstore.device.record import Head, Kind, Meta, encode_meta, pack, scan
 from maldon.objectstore.device.recover import reader_of
@@ -167,6 +168,25 @@ async def test_a_debt_that_was_not_settled_is_owed_after_a_restart(tmp_path, los
         assert debt.row == Row("untold", 1000, 4, "text/plain", hashlib.md5(b"data").hexdigest(), measured_at=1000)
         for debt in owed:
             await device.settle(debt.policy, debt.path, debt.version, debt.teach)
+        assert await Survey(device).debts() == ([], None)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_what_a_commit_has_to_tell_is_owed_of_the_whole_object(tmp_path, lost):
+    whole = Whole("0" * 32, 9, 1 << 20, "isa_l_rs_vand/2+1")
+    headers = {"content-type": "text/plain", **whole.headers}
+    async with opened(tmp_path) as device:
+        for number in (0, 2):
+            await device.put(1, path("o"), Put(1000, headers, fragment=number, durable=False), b"part")
+        assert await device.commit(1, path("o"), 1000, [TOLD])
+        assert await Survey(device).debts() == ([], None)
+    if lost:
+        lose_index(tmp_path)
+    async with opened(tmp_path) as device:
+        owed, _ = await Survey(device).debts()
+        row = Row("o", 1000, 9, "text/plain", "0" * 32, policy=1, measured_at=1000)
+        assert [(debt.version, debt.teach, debt.row) for debt in owed] == [(1000, [TOLD], row)] * 2
+        await device.settle(1, path("o"), 1000, [TOLD])
         assert await Survey(device).debts() == ([], None)
 
 

@@ -287,9 +287,14 @@ class ObjectNode(Protocol):
         """Write it. Raises Superseded, WrongDigest; a body that raises leaves nothing behind."""
 
     async def read_object(
-        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
+        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, version: tuple[int, int] | None = None
     ) -> Reading | None:
-        """The newest durable version (a tombstone too, with an empty body); None when nothing is known of it."""
+        """The newest durable version (a tombstone too, with an empty body); None when nothing is known of it. `version`
+        is a fragment and its timestamp: that one, durable or not, and no other.
+        """
+
+    async def read_versions(self, spot: Spot, path: Path) -> list[Record]:
+        """Every version that is held, whether durable or not: fragments, a tombstone, the whole."""
 
     async def head_object(self, spot: Spot, path: Path) -> Record | None:
         """The same without the bytes."""
@@ -303,14 +308,16 @@ class ObjectNode(Protocol):
     ) -> Record | None:
         """Leave a tombstone; the record before. Raises Superseded."""
 
-    async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
-        """Make a fragment durable; whether there is one."""
+    async def commit_object(self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> bool:
+        """Make the fragments of that timestamp durable; whether there are any. Containers hear of the object now."""
 
     async def compare_partitions(self, spot: Spot, power: int, digests: Mapping[int, int]) -> list[int]:
         """Which partitions of a disk are not what those digests say; `spot.partition` says nothing."""
 
-    async def want_objects(self, spot: Spot, held: Sequence[Held]) -> list[bytes]:
-        """The hashes of those whole objects of another disk that are newer than what is known of them here."""
+    async def want_objects(self, spot: Spot, held: Sequence[Held], fragment: int | None = None) -> list[bytes]:
+        """The hashes of those versions of another disk that are newer than what is known of them here, or of which
+        that fragment is not here.
+        """
 
 
 class BookNode(Protocol):

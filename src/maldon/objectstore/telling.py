@@ -4,6 +4,7 @@ A layer may have the container say something else of an object than its bytes do
 the etag of what was encrypted): by sysmeta `container-update-override-etag`, `-size` and `-content-type`.
 """
 
+from maldon.objectstore.coding.whole import told_as_whole
 from maldon.objectstore.node import Record, Row
 from maldon.objectstore.path import Path
 
@@ -15,6 +16,7 @@ def row_of(path: Path, record: Record, policy: int) -> Row:
     at = max(record.timestamp, record.posted_at)
     if record.deleted:
         return Row(path.object, at, deleted=True, policy=policy, measured_at=record.timestamp)
+    record = told_as_whole(record)
     headers = record.headers
     size, etag, content_type = record.size, record.etag, headers.get("content-type", "")
     if OVERRIDE + "etag" in headers or OVERRIDE + "size" in headers:

@@ -30,7 +30,7 @@ from maldon.objectstore.device.commit import GroupCommit, Write
 from maldon.objectstore.device.debts import decode_owed, encode_owed
 from maldon.objectstore.device.index import Index, set_owed
 from maldon.objectstore.device.large import LargeBody, LargeFile, new_name, shelf
-from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry, newest
+from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry, is_version, newest
 from maldon.objectstore.device.reading import Moved, Segments
 from maldon.objectstore.device.record import Damaged, Head, Kind, Meta, encode_meta
 from maldon.objectstore.device.recover import entry_of, recover
@@ -191,9 +191,9 @@ class Device:
         await self._drop_files(held)
         return None if before is None else before.record
 
-    async def commit(self, policy: int, path: Path, timestamp: int) -> bool:
-        """Make a fragment durable; whether there is one."""
-        target = Target(policy, path, self.hash_path(path))
+    async def commit(self, policy: int, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> bool:
+        """Make the fragments of that timestamp durable; whether there are any."""
+        target = Target(policy, path, self.hash_path(path), teach)
         held = self.index.find(policy, target.hash)
         if any(row.timestamp == timestamp and not row.pending and not row.flags & DELETED for row in held):
             return True
@@ -265,18 +265,16 @@ class Device:
 
     # Reading
 
-    async def read(
-        self, policy: int, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
-    ) -> Reading | None:
+    async def read(self, policy: int, path: Path, start: int = 0, stop: int | None = None) -> Reading | None:
         """The newest durable version (a tombstone too, with an empty body); None when nothing is known of it."""
         target = Target(policy, path, self.hash_path(path))
-        loaded = await self._load(target, fragment=fragment, body=True)
+        loaded = await self._load(target, body=True)
         if loaded is None:
             return None
         if not loaded.meta.file:
             body = loaded.body if not start and stop is None else loaded.body[start:stop]
             return Reading(loaded.record, bytes(body))
-        return await self._read_large(loaded, start, stop) or await self.read(policy, path, start, stop, fragment)
+        return await self._read_large(loaded, start, stop) or await self.read(policy, path, start, stop)
 
     async def _read_large(self, loaded: Loaded, start: int, stop: int | None) -> Reading | None:
         """None when somebody replaced the version between our look and our open; or its file is lost."""
@@ -289,18 +287,26 @@ class Device:
         stop = record.size if stop is None else min(stop, record.size)
         return Reading(record, LargeBody(file, record.size, start, stop, partial(self.set_aside, loaded.entry)))
 
-    async def fetch(self, policy: int, hashed: bytes, fragment: int, timestamp: int) -> tuple[Path, Reading] | None:
-        """A certain version, durable or not, as a replicator takes it elsewhere; None when it is not here any more."""
+    async def fetch(
+        self, policy: int, hashed: bytes, fragment: int, timestamp: int, start: int = 0, stop: int | None = None
+    ) -> tuple[Path, Reading] | None:
+        """A certain version, durable or not, and its path; None when it is not here any more."""
         for row in self.index.find(policy, hashed):
             if (row.fragment, row.timestamp) == (fragment, timestamp) and not row.flags & FORGOTTEN:
                 loaded = await self._sound(row, body=True)
                 if loaded is None:
                     return None
                 if not loaded.meta.file:
-                    return loaded.meta.path, Reading(loaded.record, bytes(loaded.body))
-                reading = await self._read_large(loaded, 0, None)
+                    return loaded.meta.path, Reading(loaded.record, bytes(loaded.body[start:stop]))
+                reading = await self._read_large(loaded, start, stop)
                 return None if reading is None else (loaded.meta.path, reading)
         return None
+
+    async def versions(self, policy: int, path: Path) -> list[Record]:
+        """Every version that is held, without its bytes; damaged ones are set aside on the way."""
+        rows = self.index.find(policy, self.hash_path(path))
+        found = [await self._sound(row, body=False) for row in rows if is_version(row)]
+        return [loaded.record for loaded in found if loaded is not None]
 
     async def head(self, policy: int, path: Path) -> Record | None:
         """The newest durable version without its bytes."""

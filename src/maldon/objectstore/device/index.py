@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from maldon.objectstore.device.merge import FORGOTTEN, LARGE, Entry, merge
+from maldon.objectstore.device.merge import FORGOTTEN, LARGE, MARK_SLOT, Entry, merge
 from maldon.objectstore.node import WHOLE
 
 VERSION = 1
@@ -42,6 +42,8 @@ owed = excluded.owed WHERE (excluded.timestamp, excluded.posted, excluded.writte
 _FIND = "SELECT * FROM objects WHERE policy = ? AND hash = ?"
 _REMOVE = "DELETE FROM objects WHERE policy = ? AND hash = ? AND fragment = ? AND pending = ?"
 _SAME = "policy = ? AND hash = ? AND fragment = ? AND pending = ? AND timestamp = ? AND posted = ?"
+_OWE_FRAGMENTS = """UPDATE objects SET owed = ? WHERE policy = ? AND hash = ? AND pending = 0 AND timestamp = ?
+AND fragment <> ?"""
 _BUSY_MS = 30_000
 _CACHE_KIB = 32_768
 _NORMAL, _FULL = 1, 2
@@ -202,7 +204,12 @@ def _merge(db: apsw.Connection, entry: Entry) -> None:
 
 
 def set_owed(db: apsw.Connection, entry: Entry, owed: bytes | None) -> None:
-    """Note (or clear) whom a version is still to be told to, if it is still the one that is held."""
+    """Note (or clear) whom a version is still to be told to, if it is still the one that is held. What a mark is to
+    tell is noted with the fragments that it made durable.
+    """
+    if entry.fragment == MARK_SLOT:
+        db.execute(_OWE_FRAGMENTS, (owed, entry.policy, entry.hash, entry.timestamp, MARK_SLOT))
+        return
     db.execute(f"UPDATE objects SET owed = ? WHERE {_SAME}", (owed, *entry[:6]))  # noqa: S608 - constant text
 
 

@@ -61,10 +61,18 @@ def merge(rows: Sequence[Entry], new: Entry) -> list[Entry]:
     return list(slots.values())
 
 
+def is_version(row: Entry) -> bool:
+    """Whether a row is something that is held, durable or not, and no mark."""
+    return row.fragment != MARK_SLOT and not row.flags & FORGOTTEN
+
+
 def newest(rows: Sequence[Entry], fragment: int | None = None) -> Entry | None:
     """The durable version, of a certain fragment if need be; a tombstone is one of every fragment."""
     for row in rows:
-        known = not row.pending and row.fragment != MARK_SLOT and not row.flags & FORGOTTEN
-        if known and (fragment is None or row.fragment == fragment or row.flags & DELETED):
+        if (
+            is_version(row)
+            and not row.pending
+            and (fragment is None or row.fragment == fragment or row.flags & DELETED)
+        ):
             return row
     return None

@@ -170,16 +170,17 @@ class Survey:
             for row in islice(shown, limit)
         ]
 
-    async def wanted(self, policy: int, held: Sequence[Held]) -> list[bytes]:
-        """The hashes of those versions that are newer than what is here."""
-        return await asyncio.to_thread(self._wanted, policy, held)
+    async def wanted(self, policy: int, held: Sequence[Held], fragment: int | None = None) -> list[bytes]:
+        """The hashes of those versions that are newer than what is here, or of which that fragment is not here."""
+        return await asyncio.to_thread(self._wanted, policy, held, fragment)
 
-    def _wanted(self, policy: int, held: Sequence[Held]) -> list[bytes]:
+    def _wanted(self, policy: int, held: Sequence[Held], fragment: int | None) -> list[bytes]:
         found = []
         with self._reader() as db:
             for one in held:
-                row = newest(self._device.index.find_by(db, policy, one.hash))
-                if row is None or (row.timestamp, row.posted) < (one.timestamp, one.posted_at):
+                rows = self._device.index.find_by(db, policy, one.hash)
+                known = (newest(rows), newest(rows, fragment))
+                if not any(row and _covers(row, one, whole=row is known[1]) for row in known):
                     found.append(one.hash)
         return found
 
@@ -315,3 +316,9 @@ def _mark(row: Entry) -> int:
     """A number that stands for a version, whichever fragment of it this is."""
     packed = _MARK.pack(row.hash, row.timestamp, row.posted, bool(row.flags & DELETED))
     return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little")
+
+
+def _covers(row: Entry, one: Held, *, whole: bool) -> bool:
+    """Whether what is here is at least as new as what another disk holds; unless it is the same fragment, newer."""
+    here, there = (row.timestamp, row.posted), (one.timestamp, one.posted_at)
+    return here >= there if whole else row.timestamp > one.timestamp

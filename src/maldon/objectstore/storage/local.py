@@ -72,9 +72,16 @@ class Local:
         return record
 
     async def read_object(
-        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
+        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, version: tuple[int, int] | None = None
     ) -> Reading | None:
-        return await self.device(spot).read(spot.policy, path, start, stop, fragment)
+        device = self.device(spot)
+        if version is None:
+            return await device.read(spot.policy, path, start, stop)
+        found = await device.fetch(spot.policy, device.hash_path(path), *version, start, stop)
+        return None if found is None else found[1]
+
+    async def read_versions(self, spot: Spot, path: Path) -> list[Record]:
+        return await self.device(spot).versions(spot.policy, path)
 
     async def head_object(self, spot: Spot, path: Path) -> Record | None:
         return await self.device(spot).head(spot.policy, path)
@@ -103,14 +110,20 @@ class Local:
             await self._tell(device, spot, path, tombstone, teach)
         return before
 
-    async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
-        return await self.device(spot).commit(spot.policy, path, timestamp)
+    async def commit_object(self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> bool:
+        device = self.device(spot)
+        there = await device.commit(spot.policy, path, timestamp, teach)
+        if teach and there:
+            now = await device.head(spot.policy, path)
+            if now is not None and now.timestamp == timestamp:
+                await self._tell(device, spot, path, now, teach)
+        return there
 
     async def compare_partitions(self, spot: Spot, power: int, digests: Mapping[int, int]) -> list[int]:
         return await self._survey(spot).differing(spot.policy, power, digests)
 
-    async def want_objects(self, spot: Spot, held: Sequence[Held]) -> list[bytes]:
-        return await self._survey(spot).wanted(spot.policy, held)
+    async def want_objects(self, spot: Spot, held: Sequence[Held], fragment: int | None = None) -> list[bytes]:
+        return await self._survey(spot).wanted(spot.policy, held, fragment)
 
     def _survey(self, spot: Spot) -> Survey:
         self.device(spot)

@@ -49,9 +49,9 @@ class Remote:
         return record
 
     async def read_object(
-        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, fragment: int | None = None
+        self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, version: tuple[int, int] | None = None
     ) -> Reading | None:
-        response = await self._post("read_object", framed((spot, path, start, stop, fragment)))
+        response = await self._post("read_object", framed((spot, path, start, stop, version)))
         try:
             pieces = response.content.iter_any()
             head, rest = await _in_time(read_frame(pieces))
@@ -63,6 +63,10 @@ class Remote:
             response.release()
             return None
         return Reading(record, _Pieces(response, rest))
+
+    async def read_versions(self, spot: Spot, path: Path) -> list[Record]:
+        records: list[Record] = await self._call("read_versions", (spot, path))
+        return records
 
     async def head_object(self, spot: Spot, path: Path) -> Record | None:
         record: Record | None = await self._call("head_object", (spot, path))
@@ -80,15 +84,15 @@ class Remote:
         record: Record | None = await self._call("delete_object", (spot, path, timestamp, teach))
         return record
 
-    async def commit_object(self, spot: Spot, path: Path, timestamp: int) -> bool:
-        return bool(await self._call("commit_object", (spot, path, timestamp)))
+    async def commit_object(self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> bool:
+        return bool(await self._call("commit_object", (spot, path, timestamp, teach)))
 
     async def compare_partitions(self, spot: Spot, power: int, digests: Mapping[int, int]) -> list[int]:
         differing: list[int] = await self._call("compare_partitions", (spot, power, digests))
         return differing
 
-    async def want_objects(self, spot: Spot, held: Sequence[Held]) -> list[bytes]:
-        wanted: list[bytes] = await self._call("want_objects", (spot, held))
+    async def want_objects(self, spot: Spot, held: Sequence[Held], fragment: int | None = None) -> list[bytes]:
+        wanted: list[bytes] = await self._call("want_objects", (spot, held, fragment))
         return wanted
 
     async def put_book(

@@ -52,13 +52,14 @@ class Call(NamedTuple):
 
 CALLS: dict[str, Call] = {
     "put_object": Call(tuple[Spot, Path, Put, list[Teaching]], Record, up=True),
-    "read_object": Call(tuple[Spot, Path, int, int | None, int | None], Record | None, down=True),
+    "read_object": Call(tuple[Spot, Path, int, int | None, tuple[int, int] | None], Record | None, down=True),
+    "read_versions": Call(tuple[Spot, Path], list[Record]),
     "head_object": Call(tuple[Spot, Path], Record | None),
     "post_object": Call(tuple[Spot, Path, int, dict[str, str], list[Teaching]], Record | None),
     "delete_object": Call(tuple[Spot, Path, int, list[Teaching]], Record | None),
-    "commit_object": Call(tuple[Spot, Path, int], bool),
+    "commit_object": Call(tuple[Spot, Path, int, list[Teaching]], bool),
     "compare_partitions": Call(tuple[Spot, int, dict[int, int]], list[int]),
-    "want_objects": Call(tuple[Spot, list[Held]], list[bytes]),
+    "want_objects": Call(tuple[Spot, list[Held], int | None], list[bytes]),
     "put_book": Call(tuple[Spot, Path, int, dict[str, str], int | None], bool),
     "post_book": Call(tuple[Spot, Path, int, dict[str, str]], bool),
     "head_book": Call(tuple[Spot, Path], Book | None),
