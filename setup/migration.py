@@ -3,7 +3,8 @@
 
     .venv/bin/python setup/migration.py 0002 "What it is for"
 
-Read what it wrote: a migration widens; moving data and narrowing come in later releases.
+It writes the newest one, again as often as wanted until it is released, and no other: what the rooms declare now is
+what the newest one leads to. Read what it wrote: a migration widens; moving data and narrowing come in later releases.
 """
 
 import asyncio
@@ -55,7 +56,13 @@ def difference(connection: Connection) -> str:
 async def write(revision: str, title: str) -> Path:
     """Write it; the file."""
     versions = Path(migrate.__file__).parent / "migrations" / "versions"
-    before = max((path.name[:4] for path in versions.glob("0*.py") if path.name[:4] != revision), default=None)
+    others = sorted(path.name[:4] for path in versions.glob("[0-9]*.py") if path.name[:4] != revision)
+    before = others[-1] if others else None
+    if before is not None and before > revision:
+        sys.exit(
+            f"{before} comes after {revision}: what the rooms declare now is where {before} leads, so that one can be "
+            f"written anew, and {int(before) + 1:04} be added."
+        )
     with tempfile.TemporaryDirectory() as folder:
         db = open_database(f"{folder}/empty.db")
         if before is not None:
@@ -64,6 +71,8 @@ async def write(revision: str, title: str) -> Path:
         await db.close()
     lines = [line for line in body.splitlines() if not line.strip().startswith("# ###")]
     text = FRAME.format(title=title, revision=revision, before=before, body="\n".join(line.rstrip() for line in lines))
+    for old in versions.glob(f"{revision}_*.py"):
+        old.unlink()  # it may have had another title
     path = versions / f"{revision}_{title.split(maxsplit=1)[0].lower()}.py"
     path.write_text(text)
     return path
