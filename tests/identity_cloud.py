@@ -107,8 +107,9 @@ async def identity_cloud(
 ) -> AsyncIterator[Identity]:
     """Begun, and asked by its admin. The `store` is for tokens that are kept."""
     keys = TokenKeys(home / "fernet-keys", settings.active_keys)
-    directories = Directories(DRIVERS, MemoryKeyValue(), home / "domains")
-    kit = [settings, Passwords(settings), CredentialKeys(home / "credential-keys"), directories]
+    secrets = CredentialKeys(home / "credential-keys")
+    directories = Directories(DRIVERS, MemoryKeyValue(), secrets, home / "domains")
+    kit = [settings, Passwords(settings), secrets, directories]
 
     def make_verifier(db, clock):
         return TokenVerifier(db, keys, clock, settings, store)

@@ -311,7 +311,7 @@ def test_a_file_that_cannot_be_honoured_stops_the_start(tmp_path):
     for content in ("[identity", '[token]\na = "b"', '[ldap]\nurl = ["x"]', "ldap = 1"):
         (tmp_path / "bad.toml").write_text(content)
         with pytest.raises(Exception, match=r"bad\.toml cannot be honoured") as raised:
-            Directories(DRIVERS, None, tmp_path)
+            Directories(DRIVERS, None, None, tmp_path)
         assert type(raised.value).__name__ == "BadFile"
 
 

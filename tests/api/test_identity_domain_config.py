@@ -1,7 +1,10 @@
 """The configuration of a domain: every row of the API, what may be configured, and what is never shown."""
 
 import pytest
+from sqlalchemy import select, update
 
+from maldon.identity.models.domain_config import domain_option
+from maldon.identity.service import CredentialKeys, audit, rotate_credential_keys
 from tests.identity_cloud import DEMO_USER, identity_cloud, project_scope
 
 LDAP = {"url": "ldap://myldap.com:389/", "user_tree_dn": "ou=Users,dc=my_new_root,dc=org"}
@@ -97,6 +100,61 @@ async def test_secrets_are_kept_and_never_shown(keystone, path):
     assert [got.status for got in bodies] == [200, 200, 403, 200, 200]
     assert not any(b"hush" in got.body for got in bodies)
     assert "password" not in bodies[-1].json["config"]["ldap"]
+
+
+async def password_row(keystone):
+    async with keystone.cloud.db.read() as session:
+        return await session.first(select(domain_option).where(domain_option.c.name == "password"))
+
+
+SECRET = {"identity": {"driver": "ldap"}, "ldap": {"url": "ldap://a", "password": "hush-hush"}}
+
+
+async def test_the_database_holds_no_secret_and_rotated_keys_seal_it_anew(keystone, path):
+    await keystone("PUT", path, {"config": SECRET})
+    async with keystone.cloud.db.read() as session:
+        for row in await session.all(select(domain_option)):
+            assert "hush" not in str(tuple(row))
+    old, op = await password_row(keystone), keystone.cloud.op()
+    keys = op.use(CredentialKeys)
+    assert (old.value, keys.reveal(old.sealed)) == (None, '"hush-hush"')
+    assert await rotate_credential_keys(op) == 1
+    new = await password_row(keystone)
+    assert (new.sealed != old.sealed, keys.is_current(new.sealed)) == (True, True)
+    assert (await keystone("PATCH", f"{path}/ldap", {"config": {"ldap": {"url": "ldap://b"}}})).status == 200
+    assert (await password_row(keystone)).sealed == new.sealed
+
+
+async def test_a_secret_from_before_they_were_sealed_counts_and_is_sealed_when_written(keystone, path):
+    await keystone("PUT", path, {"config": SECRET})
+    async with keystone.cloud.db.begin() as session:
+        plain = update(domain_option).where(domain_option.c.name == "password")
+        await session.run(plain.values(value="hush-hush", sealed=None))
+    got = await keystone("GET", path)
+    assert (got.status, got.json["config"]["ldap"]) == (200, {"url": "ldap://a"})
+    assert (await keystone("PATCH", f"{path}/ldap", {"config": {"ldap": {"url": "ldap://b"}}})).status == 200
+    row = await password_row(keystone)
+    assert (row.value, keystone.cloud.kit[CredentialKeys].reveal(row.sealed)) == (None, '"hush-hush"')
+
+
+async def test_a_secret_whose_key_is_gone_is_told_and_can_be_set_anew(keystone, path, tmp_path):
+    await keystone("PUT", path, {"config": SECRET})
+    for file in (tmp_path / "credential-keys").iterdir():
+        file.unlink()
+    CredentialKeys(tmp_path / "credential-keys")
+    domain_id = path.split("/")[2]
+    got = await keystone.login("a", "pw", domain={"id": domain_id})
+    assert (got.status, "was sealed with a key" in got.json["error"]["message"]) == (503, True)
+    op = keystone.cloud.op()
+    async with op.db.read() as session:
+        found = f"domain_option {domain_id} ldap password is sealed with a key that is gone"
+        assert await audit(op, session) == [found]
+    assert (await keystone("GET", path)).json == {
+        "config": {"identity": {"driver": "ldap"}, "ldap": {"url": "ldap://a"}}
+    }
+    assert (await keystone("PATCH", path, {"config": {"ldap": {"password": "new"}}})).status == 200
+    async with op.db.read() as session:
+        assert await audit(op, session) == []
 
 
 async def test_what_is_not_to_be_configured_is_refused(keystone, path):

@@ -125,11 +125,12 @@ class Whole:
 async def whole(url: str, home: Path) -> AsyncIterator[Whole]:
     """The cloud with one of each thing."""
     keys = identity.TokenKeys(home / "fernet-keys", QUICK.active_keys)
+    secrets = identity.CredentialKeys(home / "credential-keys")
     kit = [
         QUICK,
         identity.Passwords(QUICK),
-        identity.Directories(DRIVERS, MemoryKeyValue()),
-        identity.CredentialKeys(home / "credential-keys"),
+        identity.Directories(DRIVERS, MemoryKeyValue(), secrets),
+        secrets,
         image.ImageSettings(),
         image.FileStore(home / "images"),
         network.NetworkSettings(),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
-from maldon.identity.credential_keys import PLACES, CredentialKeys
+from maldon.identity.credential_keys import PLACES, CredentialKeys, sealed_rows
 from maldon.identity.delegated import delegation_end
 from maldon.identity.models.credential import credential
 from maldon.identity.models.group import group
@@ -22,7 +22,6 @@ from maldon.identity.verifier import bump
 from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Op, Session
 
-_PAGE = 500
 _a = assignment
 _DANGLING: ColumnElement[bool] = or_(
     and_(_a.c.actor_kind == "user", _a.c.actor_id.not_in(select(user.c.id))),
@@ -58,31 +57,20 @@ async def _sealed(op: Op, session: Session) -> list[str]:
     """Secrets that no key opens any more."""
     reveal, findings = op.use(CredentialKeys).reveal, []
     for column in PLACES:
-        table, last = column.table, ""
-        while rows := await session.all(_page(table, column, last)):
-            findings += [
-                f"{table.name} {row.id} is sealed with a key that is gone" for row in rows if reveal(row[1]) is None
-            ]
-            last = rows[-1].id
+        lost = [row async for row in sealed_rows(session, column) if reveal(row.sealed) is None]
+        findings += [f"{column.table.name} {' '.join(row[:-1])} is sealed with a key that is gone" for row in lost]
     return findings
-
-
-def _page(table: Any, column: Any, last: str) -> Any:
-    return select(table.c.id, column).where(table.c.id > last).order_by(table.c.id).limit(_PAGE)
 
 
 async def _bound(op: Op, session: Session) -> list[str]:
     """EC2 credentials that were made under something that is gone."""
-    findings, reveal, last = [], op.use(CredentialKeys).reveal, ""
-    chosen = credential.c.access_hash.is_not(None)
-    while rows := await session.all(_page(credential, credential.c.sealed, last).where(chosen)):
-        for row in rows:
-            blob = reveal(row.sealed)
-            handed = None if blob is None else credentials.delegation(msgspec.json.decode(blob, type=dict[str, Any]))
-            try:
-                if handed is not None:
-                    await delegation_end(session, handed)
-            except Unauthorized as error:
-                findings.append(f"credential {row.id} is good for nothing: {error.internal}")
-        last = rows[-1].id
+    findings, keys = [], op.use(CredentialKeys)
+    async for row in sealed_rows(session, credential.c.sealed, credential.c.access_hash.is_not(None)):
+        blob = keys.reveal(row.sealed)
+        handed = None if blob is None else credentials.delegation(msgspec.json.decode(blob, type=dict[str, Any]))
+        try:
+            if handed is not None:
+                await delegation_end(session, handed)
+        except Unauthorized as error:
+            findings.append(f"credential {row.id} is good for nothing: {error.internal}")
     return findings

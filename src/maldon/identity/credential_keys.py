@@ -5,19 +5,23 @@ secret under the key of the last one, then makes the new key the primary, then b
 keys that no secret needs any more are dropped. A rotation that died half-way is finished by the next one.
 """
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, ColumnElement, select, tuple_, update
 
 from maldon.identity.keys import TokenKeys
 from maldon.identity.models.credential import credential
+from maldon.identity.models.domain_config import domain_option
 from maldon.identity.models.oauth1 import access_token, consumer, request_token
 from maldon.kernel.errors import Unavailable
-from maldon.kernel.op import Database, Op
+from maldon.kernel.op import Database, Op, Session
 
 _PAGE = 500
-PLACES: tuple[Column[str], ...] = tuple(t.c.sealed for t in (credential, consumer, request_token, access_token))
+_TABLES = (credential, consumer, request_token, access_token, domain_option)
+PLACES: tuple[Column[str], ...] = tuple(table.c.sealed for table in _TABLES)
 
 
 class CredentialKeys(TokenKeys):
@@ -67,17 +71,34 @@ async def rotate_credential_keys(op: Op) -> int:
 
 async def _bring(db: Database, keys: CredentialKeys, column: Column[str]) -> int:
     """Seal anew what is under an older key. What nobody can open is left as it is."""
-    table, moved, last = column.table, 0, ""
+    key, moved, last = list(column.table.primary_key), 0, None
     while True:
-        page = select(table.c.id, column.label("sealed")).where(table.c.id > last).order_by(table.c.id).limit(_PAGE)
         async with db.read() as session:
-            rows = await session.all(page)
-        old = [row for row in rows if row.sealed is not None and not keys.is_current(row.sealed)]
+            rows = await _page(session, column, last)
+        old = [row for row in rows if not keys.is_current(row.sealed)]
         fresh = [(row, text) for row in old if (text := keys.reveal(row.sealed)) is not None]
         async with db.begin() as session:
             for row, text in fresh:
-                mine = update(table).where(table.c.id == row.id, column == row.sealed)  # not over a newer secret
-                moved += await session.run(mine.values({column.name: keys.hide(text)}))
+                mine = [part == row[n] for n, part in enumerate(key)]
+                same = update(column.table).where(*mine, column == row.sealed)  # not over a newer secret
+                moved += await session.run(same.values(sealed=keys.hide(text)))
         if len(rows) < _PAGE:
             return moved
-        last = rows[-1].id
+        last = rows[-1][:-1]
+
+
+async def sealed_rows(session: Session, column: Column[str], *conditions: ColumnElement[bool]) -> AsyncIterator[Any]:
+    """Every row with a secret in it: its key, then what is sealed."""
+    last = None
+    while rows := await _page(session, column, last, *conditions):
+        for row in rows:
+            yield row
+        last = rows[-1][:-1]
+
+
+async def _page(session: Session, column: Column[str], last: Any, *conditions: ColumnElement[bool]) -> list[Any]:
+    """The rows with a secret that follow the key."""
+    key = list(column.table.primary_key)
+    chosen = select(*key, column.label("sealed")).where(column.is_not(None), *conditions)
+    chosen = chosen.order_by(*key).limit(_PAGE)
+    return await session.all(chosen if last is None else chosen.where(tuple_(*key) > tuple_(*last)))

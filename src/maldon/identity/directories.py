@@ -4,6 +4,9 @@ A domain is configured by the API, or by a file that goes before: `domains/<name
 with the same sections. The configuration is read whenever it is needed, so a change counts at once in every process; a
 directory stays open for as long as its configuration stays the same. What cannot be honoured, such as a driver that is
 not installed, is said to whoever asks for the domain's people: Unavailable, with a sentence.
+
+A secret stays sealed from the books to the driver that is opened with it. Only a file, and a row from before secrets
+were sealed, holds it as it is.
 """
 
 import asyncio
@@ -15,18 +18,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import bindparam, select
 
+from maldon.identity.credential_keys import CredentialKeys
 from maldon.identity.models.domain_config import domain_option
 from maldon.identity.models.project import project
-from maldon.identity.schemas.domain_config import IDENTITY, NATIVE, IdentityOptions, Sections
+from maldon.identity.schemas.domain_config import IDENTITY, NATIVE, IdentityOptions, Sealed, Sections
 from maldon.kernel.errors import Unavailable
 from maldon.kernel.op import Database, Session
 from maldon.ports.directory import Directory, Drivers
 from maldon.ports.keyvalue import KeyValue
 
 Config = dict[str, dict[str, Any]]
-_OPTIONS = select(domain_option.c.section, domain_option.c.name, domain_option.c.value).where(
-    domain_option.c.domain_id == bindparam("domain")
-)
+_o = domain_option.c
+_OPTIONS = select(_o.section, _o.name, _o.value, _o.sealed).where(_o.domain_id == bindparam("domain"))
 _NAME = select(project.c.name).where(project.c.id == bindparam("domain"))
 _DRIVER = (domain_option.c.section == IDENTITY) & (domain_option.c.name == "driver")
 
@@ -38,8 +41,8 @@ class BadFile(Exception):
 class Directories:
     """The process's open directories. `drivers` are those installed, `folder` holds the files of domains."""
 
-    def __init__(self, drivers: Drivers, keyvalue: KeyValue, folder: Path | None = None) -> None:
-        self._drivers, self._keyvalue = drivers, keyvalue
+    def __init__(self, drivers: Drivers, keyvalue: KeyValue, keys: CredentialKeys, folder: Path | None = None) -> None:
+        self._drivers, self._keyvalue, self._keys = drivers, keyvalue, keys
         self._open: dict[str, tuple[Config, Directory]] = {}
         self._sections: Sections | None = None
         self._files = _read_files(folder, self.sections) if folder is not None else {}
@@ -65,7 +68,8 @@ class Directories:
                 return self._files.get(domain_id) or self._files[str(name)]
         found: Config = {}
         for row in await session.all(_OPTIONS, {"domain": domain_id}):
-            found.setdefault(row.section, {})[row.name] = row.value
+            value = row.value if row.sealed is None else Sealed(row.sealed)
+            found.setdefault(row.section, {})[row.name] = value
         return found
 
     async def of(self, db: Database, domain_id: str) -> Directory | None:
@@ -111,14 +115,36 @@ class Directories:
                 f"installed here; installed are {installed}."
             )
         driver = self._drivers[name]()
+        told = config.get(name, {})
+        given = {option: self._opened_value(domain_id, name, option, value) for option, value in told.items()}
         try:
-            options = msgspec.convert(_given(config.get(name, {})), driver.Options, strict=False)
+            options = msgspec.convert(_given(given), driver.Options, strict=False)
         except msgspec.ValidationError as error:
             raise Unavailable(
                 f"The configuration of domain {domain_id} cannot be honoured: [{name}] {error}."
             ) from error
         directory: Directory = driver(domain_id, options, self._keyvalue)
         return directory
+
+    def _opened_value(self, domain_id: str, section: str, option: str, value: Any) -> Any:
+        """What an option is, of a secret too. Raises Unavailable when the secret's key is gone."""
+        if not isinstance(value, Sealed):
+            return value
+        text = self._keys.reveal(value.text)
+        if text is None:
+            raise Unavailable(
+                f"The option {option} of {section} of domain {domain_id} was sealed with a key that this cloud has no "
+                "more. Set it anew in the domain's configuration."
+            )
+        return msgspec.json.decode(text)
+
+    def stored(self, section: str, option: str, value: Any) -> dict[str, Any]:
+        """The columns that keep an option's value."""
+        if isinstance(value, Sealed):
+            return {"value": None, "sealed": value.text}
+        if value is not None and option in self.sections().secrets.get(section, ()):
+            return {"value": None, "sealed": self._keys.hide(msgspec.json.encode(value).decode())}
+        return {"value": value, "sealed": None}
 
 
 def driver_of(config: Config) -> str:

@@ -7,7 +7,7 @@ A process with this API, or with any API that takes tokens, makes
     verifier = TokenVerifier(db, keys, clock, settings, keyvalue)
     passwords = Passwords(settings)
     secrets = CredentialKeys(home / "credential-keys")
-    directories = Directories(drivers by name, key-value store, home / "domains")
+    directories = Directories(drivers by name, key-value store, secrets, home / "domains")
 
 gives `verifier` to its services as their verifier, and puts `settings`, `verifier`, `passwords`, `secrets` and
 `directories` into the kit of the Ops of this room: handlers take them by `op.use(IdentitySettings)` and the like. A

@@ -129,14 +129,15 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
             raise Trouble(str(error)) from error
         keys = identity.token_keys(home.path, settings.identity)
         verifier = identity.TokenVerifier(db, keys, clock, settings.identity, keyvalue)
-        directories = _directories(home, keyvalue)
+        secrets = identity.CredentialKeys(home / "credential-keys")
+        directories = _directories(home, keyvalue, secrets)
         things = (
             wakes,
             directories,
             compute.WiringBoard(),
             verifier,
             identity.Passwords(settings.identity),
-            identity.CredentialKeys(home / "credential-keys"),
+            secrets,
             settings.identity,
             settings.image,
             settings.network,
@@ -157,11 +158,11 @@ async def open_process(home: Home, settings: Settings) -> AsyncIterator[Process]
         await db.close()
 
 
-def _directories(home: Home, keyvalue: KeyValue) -> identity.Directories:
+def _directories(home: Home, keyvalue: KeyValue, secrets: identity.CredentialKeys) -> identity.Directories:
     """The directories of domains, their drivers imported when first needed. Raises Trouble for a domain's bad file."""
     drivers = {point.name: point.load for point in entry_points(group="maldon.directory")}
     try:
-        return identity.Directories(drivers, keyvalue, home / "domains")
+        return identity.Directories(drivers, keyvalue, secrets, home / "domains")
     except identity.BadFile as error:
         raise Trouble(str(error)) from error
 

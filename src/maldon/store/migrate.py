@@ -11,7 +11,7 @@ from sqlalchemy import Connection, exc, insert, select, text
 from maldon.store.database import ServerDatabase, SqliteDatabase
 from maldon.store.schema import LOCK_ROWS, lock_rows
 
-HEAD = "0005"
+HEAD = "0006"
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 7_236_411
 

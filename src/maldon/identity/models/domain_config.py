@@ -1,5 +1,7 @@
 """What is configured for a domain: where its users and groups are. And what we know of those that are elsewhere.
 
+An option that is a secret has no `value`: it is `sealed`, as a JSON text, with the keys of `credential_keys.py`.
+
 A directory's users and groups have rows in the tables of users and groups like all others, a mirror of what was last
 seen. `directory_entry` says which rows are such a mirror, and of what; `local_id` is the directory's own id. An entry
 stays when its mirror goes, for one who comes back is the same one.
@@ -15,6 +17,7 @@ domain_option = table(
     Column("section", Id, primary_key=True),
     Column("name", Id, primary_key=True),
     Column("value", Json),
+    Column("sealed", LongText),
 )
 
 directory_entry = table(

@@ -1,17 +1,25 @@
 """What the books know about tokens: which were revoked, and a number that moves whenever a token may mean less.
 
-Tokens themselves are not stored. A passcode is good once, so it is noted for which step of time one was used.
+Tokens themselves are not stored. A passcode is good once, so it is noted for which step of time one was used. What is
+in `revocation_event` is for other services alone, see `revocations.py`.
 """
 
 from sqlalchemy import BigInteger, Column, ForeignKey
 
-from maldon.store.schema import Id, Time, table
+from maldon.store.schema import Id, Json, Time, id_column, table
 
 revoked = table(
     "revoked_token",
     Column("audit_id", Id, primary_key=True),
     Column("expires_at", Time, nullable=False, index=True),
     Column("revoked_at", Time),
+)
+
+revocation = table(
+    "revocation_event",
+    id_column(),
+    Column("revoked_at", Time, nullable=False, index=True),
+    Column("about", Json, nullable=False),
 )
 
 used_passcode = table(

@@ -30,6 +30,13 @@ class IdentityOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     list_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The value of a secret option, as the books have it."""
+
+    text: str
+
+
 @dataclass(frozen=True)
 class Sections:
     """Every option there is. A wrong section or option is refused as the public API does it, by 403."""
@@ -77,7 +84,11 @@ class Sections:
     def shown(self, config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """A configuration without its secrets."""
         return {
-            section: {name: value for name, value in options.items() if name not in self.secrets.get(section, ())}
+            section: {
+                name: value
+                for name, value in options.items()
+                if name not in self.secrets.get(section, ()) and not isinstance(value, Sealed)
+            }
             for section, options in config.items()
         }
 

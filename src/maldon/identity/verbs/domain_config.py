@@ -35,8 +35,8 @@ async def write(session: Session, op: Op, domain_id: str, new: Config) -> bool:
     await _settle(session, domain_id, driver_of(old), driver_of(new))
     await session.run(delete(domain_option).where(domain_option.c.domain_id == domain_id))
     for section, name, value in flat(new):
-        values: dict[str, Any] = {"domain_id": domain_id, "section": section, "name": name, "value": value}
-        await session.run(insert(domain_option), values)
+        key = {"domain_id": domain_id, "section": section, "name": name}
+        await session.run(insert(domain_option), key | directories.stored(section, name, value))
     return not old
 
 
