@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from maldon.drivers.keyvalue.memory import MemoryKeyValue
 from maldon.drivers.keyvalue.redis import RedisKeyValue
+from maldon.identity.models.token import revocation
 from maldon.identity.service import TokenVerifier
 from tests.identity_cloud import ADMIN, DEMO_USER, QUICK, identity_cloud, project_scope
 from tests.servers import redis
@@ -102,3 +104,65 @@ async def test_what_was_revoked_of_late_is_listed(database_url, tmp_path):
         assert (
             await (await late.logged_in(ann, "pw", project_scope("admin")))("GET", "/OS-REVOKE/events")
         ).status == 403
+
+
+async def test_what_is_gone_or_taken_away_is_listed_until_its_tokens_have_ended(database_url, tmp_path):
+    async with identity_cloud(database_url, tmp_path) as keystone:
+        made = {
+            noun: await keystone.make(noun, name=f"a {noun}") for noun in ("user", "group", "project", "role", "domain")
+        }
+        user, group, project, role, domain = (
+            made[noun]["id"] for noun in ("user", "group", "project", "role", "domain")
+        )
+        below = await keystone.make("project", name="below", domain_id=domain)
+        grants = (
+            f"/projects/{project}/users/{user}",
+            f"/projects/{project}/groups/{group}",
+            f"/domains/default/users/{user}",
+        )
+        await keystone("PUT", f"/groups/{group}/users/{user}")
+        await keystone("PATCH", f"/domains/{domain}", {"domain": {"enabled": False}})
+        keystone.cloud.clock.advance(QUICK.token_lifetime_s)
+        admin = await keystone.logged_in("admin", ADMIN, project_scope("admin"))
+        for grant in grants:
+            assert (await admin("PUT", f"{grant}/roles/{role}")).status == 204
+        assert (
+            await admin("PUT", f"/OS-INHERIT/domains/default/users/{user}/roles/{role}/inherited_to_projects")
+        ).status == 204
+        paths = [
+            *(f"{grant}/roles/{role}" for grant in grants),
+            f"/OS-INHERIT/domains/default/users/{user}/roles/{role}/inherited_to_projects",
+            f"/groups/{group}/users/{user}",
+            f"/roles/{role}",
+            f"/users/{user}",
+            f"/projects/{project}",
+            f"/domains/{domain}",
+        ]
+        for path in paths:
+            admin.cloud.clock.advance(1)
+            assert (await admin("DELETE", path)).status == 204, path
+        held = {"user_id": user, "role_id": role}
+        told = [
+            held | {"project_id": project},
+            held | {"project_id": project},
+            held | {"domain_id": "default"},
+            held,
+            {"user_id": user},
+            {"role_id": role},
+            {"user_id": user},
+            {"project_id": project},
+        ]
+        events = (await admin("GET", "/OS-REVOKE/events")).json["events"]
+        without_time = [{name: value for name, value in event.items() if name != "issued_before"} for event in events]
+        assert without_time[:-2] == told
+        assert sorted(without_time[-2:], key=str) == [{"domain_id": domain}, {"project_id": below["id"]}]
+        assert [event["issued_before"] for event in events] == sorted(event["issued_before"] for event in events)
+        since = (await admin("GET", f"/OS-REVOKE/events?since={events[-1]['issued_before']}")).json["events"]
+        assert since == events[-2:]
+        admin.cloud.clock.advance(QUICK.token_lifetime_s)
+        late = await admin.logged_in("admin", ADMIN, project_scope("admin"))
+        assert (await late("GET", "/OS-REVOKE/events")).json["events"] == []
+        other = await late.make("user", name="other")
+        assert (await late("DELETE", f"/users/{other['id']}")).status == 204
+        async with late.cloud.db.read() as session:
+            assert [row.about for row in await session.all(select(revocation))] == [{"user_id": other["id"]}]

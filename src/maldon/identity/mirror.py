@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Table, delete, insert, or_, select, update
 
+from maldon.identity import revocations
 from maldon.identity.models.domain_config import directory_entry, directory_seen
 from maldon.identity.models.group import group, membership
 from maldon.identity.models.user import user
@@ -148,6 +149,8 @@ async def _apply(op: Op, session: Session, domain_id: str, changes: Changes) -> 
         await session.run(delete(membership).where(membership.c.group_id == group_id, membership.c.user_id == user_id))
     for kind, id_ in changes.remove:
         await session.run(delete(_TABLES[kind]).where(_TABLES[kind].c.id == id_))
+    losers = {id_ for kind, id_ in changes.remove if kind == USER} | {user_id for _, user_id in changes.leave}
+    await revocations.note(op, session, *revocations.users(sorted(losers)))
     parked = [*changes.park, *((kind, id_) for kind, id_, values in changes.change if "name" in values)]
     for kind, id_ in parked:
         await session.run(update(_TABLES[kind]).where(_TABLES[kind].c.id == id_).values(name=id_))

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from maldon.identity import lists, rows, tree
+from maldon.identity import lists, revocations, rows, tree
 from maldon.identity.models.project import project
 from maldon.identity.models.role import role
 from maldon.identity.schemas.fields import given, load, options
@@ -93,11 +93,11 @@ async def remove(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
         await bump(op, session)
         row = await tree.domain(session, request.path["domain_id"])
-        await remove_domain(session, row)
+        await remove_domain(op, session, row)
     return empty()
 
 
-async def remove_domain(session: Session, row: Any) -> None:
+async def remove_domain(op: Op, session: Session, row: Any) -> None:
     """Raises Forbidden for one that is in use. Users and groups go with the row."""
     rows.refuse_immutable("domain", row)
     if row.id == tree.DEFAULT_DOMAIN:
@@ -110,3 +110,4 @@ async def remove_domain(session: Session, row: Any) -> None:
     await session.run(delete(role).where(role.c.domain_id == row.id))
     await session.run(delete(project).where(project.c.domain_id == row.id))
     await session.run(delete(project).where(project.c.id == row.id))
+    await revocations.note(op, session, {"domain_id": row.id}, *({"project_id": id_} for id_ in inside))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select
 
-from maldon.identity import lists, rows
+from maldon.identity import lists, revocations, rows
 from maldon.identity.models.group import group
 from maldon.identity.models.project import project
 from maldon.identity.models.role import SYSTEM, assignment, role
@@ -42,6 +42,11 @@ class Grant:
     def values(self) -> dict[str, Any]:
         """The assignment's row."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    def lost_by(self, user_id: str) -> revocations.About:
+        """Which tokens of a user mean less without it; an inherited one may have counted in any."""
+        where = {} if self.inherited or self.target_kind == SYSTEM else {f"{self.target_kind}_id": self.target_id}
+        return {"user_id": user_id, "role_id": self.role_id, **where}
 
     def rule(self, verb: str) -> str:
         """The name of its rule: the system's are the actor's own."""
@@ -135,6 +140,8 @@ async def remove(request: Request, op: Op) -> Reply:
         grant = await _guarded(session, op, request, "revoke")
         if not await session.run(delete(assignment).where(grant.where())):
             raise _absent(grant)
+        users = await revocations.held_by(session, grant.actor_kind, grant.actor_id)
+        await revocations.note(op, session, *(grant.lost_by(id_) for id_ in users))
     return empty()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from maldon.identity import lists, rows, tree
+from maldon.identity import lists, revocations, rows, tree
 from maldon.identity.models.group import group, membership
 from maldon.identity.models.role import assignment
 from maldon.identity.models.user import user
@@ -91,7 +91,9 @@ async def remove(request: Request, op: Op) -> Reply:
         await bump(op, session)
         held = (assignment.c.actor_kind == "group") & (assignment.c.actor_id == row.id)
         await session.run(delete(assignment).where(held))
+        members = await revocations.held_by(session, "group", row.id)
         await rows.remove(session, group, "group", row.id)
+        await revocations.note(op, session, *revocations.users(members))
     return empty()
 
 
@@ -150,6 +152,7 @@ async def take(request: Request, op: Op) -> Reply:
         gone = (membership.c.group_id == group_id) & (membership.c.user_id == user_id)
         if not await session.run(delete(membership).where(gone)):
             raise NotFound("The user is not in the group.")
+        await revocations.note(op, session, {"user_id": user_id})
     return empty()
 
 

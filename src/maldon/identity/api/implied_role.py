@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from maldon.identity import lists, rows
+from maldon.identity import lists, revocations, rows
 from maldon.identity.models.role import implied_role, role
 from maldon.identity.verifier import bump
 from maldon.identity.views.role import brief
@@ -98,4 +98,5 @@ async def remove(request: Request, op: Op) -> Reply:
         chosen = (implied_role.c.prior_id == prior) & (implied_role.c.implied_id == implied)
         if not await session.run(delete(implied_role).where(chosen)):
             raise NotFound(f"{prior} does not imply {implied}.")
+        await revocations.note(op, session, {"role_id": implied})
     return empty()

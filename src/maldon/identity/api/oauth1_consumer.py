@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from maldon.identity import lists, rows
+from maldon.identity import lists, revocations, rows
 from maldon.identity.credential_keys import CredentialKeys
 from maldon.identity.models.oauth1 import consumer
 from maldon.identity.schemas.fields import given, load
@@ -61,4 +61,5 @@ async def remove(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
         await bump(op, session)
         await rows.remove(session, consumer, "consumer", request.path["consumer_id"])
+        await revocations.note(op, session, {"consumer_id": request.path["consumer_id"]})
     return empty()

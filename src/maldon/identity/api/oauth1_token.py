@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import delete, select
 
-from maldon.identity import lists, rows
+from maldon.identity import lists, revocations, rows
 from maldon.identity.api.own import own_token, refuse_restricted
 from maldon.identity.models.oauth1 import access_token
 from maldon.identity.models.project import project
@@ -90,6 +90,7 @@ async def remove(request: Request, op: Op) -> Reply:
         await bump(op, session)
         row = await verbs.granted(session, request.path["user_id"], request.path["access_token_id"])
         await session.run(delete(access_token).where(access_token.c.id == row.id))
+        await revocations.note(op, session, {"access_token_id": row.id})
     return empty()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select
 
-from maldon.identity import limit_tree, lists, rows, tree
+from maldon.identity import limit_tree, lists, revocations, rows, tree
 from maldon.identity.api.domain import changed, new_domain, remove_domain
 from maldon.identity.models.project import project, project_tag
 from maldon.identity.models.user import user
@@ -230,11 +230,12 @@ async def remove(request: Request, op: Op) -> Reply:
         await bump(op, session)
         row = await guarded(session, op, request, "identity:delete_project")
         if row.is_domain:
-            await remove_domain(session, row)
+            await remove_domain(op, session, row)
             return empty()
         rows.refuse_immutable("project", row)
         if await session.first(select(project.c.id).where(project.c.parent_id == row.id).limit(1)) is not None:
             raise Forbidden(f"Cannot delete the project {row.id} since it is not a leaf. Delete those below it first.")
         await tree.forget_targets(session, [row.id])
         await rows.remove(session, project, "project", row.id)
+        await revocations.note(op, session, {"project_id": row.id})
     return empty()

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import delete
 from sqlalchemy import update as sql_update
 
-from maldon.identity import lists, rows, tree
+from maldon.identity import lists, revocations, rows, tree
 from maldon.identity.api.project import guarded, shown
 from maldon.identity.models.project import project
 from maldon.identity.schemas.fields import load
@@ -50,4 +50,5 @@ async def remove(request: Request, op: Op) -> Reply:
         ids = [row.id for row in whole]
         await tree.forget_targets(session, ids)
         await session.run(delete(project).where(project.c.id.in_(ids)))
+        await revocations.note(op, session, *({"project_id": id_} for id_ in ids))
     return empty()

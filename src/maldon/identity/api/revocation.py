@@ -1,21 +1,19 @@
 """What was revoked of late, for services that look at tokens on their own.
 
-There is no log of it: single tokens are noted where they are revoked, and users, projects and domains say from when on
-their tokens count. Who takes away roles, or removes a user, leaves no event: a service hears that when it asks about
-the token.
+Single tokens are noted where they are revoked; users, projects and domains say from when on their tokens count; what is
+gone or was taken away has left a note (`revocations.py`).
 """
 
 from typing import Any
 
 from sqlalchemy import or_, select
 
-from maldon.identity import lists
+from maldon.identity import lists, revocations
 from maldon.identity.models.project import project
 from maldon.identity.models.token import revoked
 from maldon.identity.models.user import user
 from maldon.identity.schemas.fields import moment
-from maldon.identity.settings import IdentitySettings
-from maldon.kernel.clock import SECOND, micros_text
+from maldon.kernel.clock import micros_text
 from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, json
 
@@ -24,10 +22,14 @@ async def index(request: Request, op: Op) -> Reply:
     """As far back as a token may live; since a time, if one is given."""
     op.may("identity:list_revoke_events")
     since = moment(request.param("since"), "since") or 0
-    now = op.clock.now()
-    oldest = max(since, now - op.use(IdentitySettings).token_lifetime_s * SECOND + 1)
+    oldest = max(since, revocations.oldest(op))
     async with op.db.read() as session:
-        found = [*await _single(session, since, now), *await _users(session, oldest), *await _places(session, oldest)]
+        found = [
+            *await _single(session, since, op.clock.now()),
+            *await _users(session, oldest),
+            *await _places(session, oldest),
+            *await _gone(session, oldest),
+        ]
     return json({"events": found, "links": lists.links(request)})
 
 
@@ -55,6 +57,11 @@ async def _places(session: Session, oldest: int) -> list[dict[str, Any]]:
         {"domain_id" if row.is_domain else "project_id": row.id, "issued_before": _text(row.tokens_from)}
         for row in await session.all(chosen)
     ]
+
+
+async def _gone(session: Session, oldest: int) -> list[dict[str, Any]]:
+    noted = await revocations.noted(session, oldest)
+    return [row.about | {"issued_before": _text(row.revoked_at)} for row in noted]
 
 
 def _text(at: int) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from maldon.identity import lists, rows, tree
+from maldon.identity import lists, revocations, rows, tree
 from maldon.identity.models.role import role
 from maldon.identity.schemas.fields import given, load, options
 from maldon.identity.schemas.role import CreateRole, UpdateRole
@@ -96,4 +96,5 @@ async def remove(request: Request, op: Op) -> Reply:
         row = await guarded(session, op, request, "delete")
         rows.refuse_immutable("role", row)
         await rows.remove(session, role, "role", row.id)
+        await revocations.note(op, session, {"role_id": row.id})
     return empty()

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import UnsetType
 from sqlalchemy import delete, select
 
-from maldon.identity import lists, rows, tree
+from maldon.identity import lists, revocations, rows, tree
 from maldon.identity.accounts import today
 from maldon.identity.models.group import group, membership
 from maldon.identity.models.project import project
@@ -146,6 +146,7 @@ async def remove(request: Request, op: Op) -> Reply:
         await session.run(delete(assignment).where(held))
         await session.run(delete(failed_login).where(failed_login.c.user_id == row.id))
         await rows.remove(session, user, "user", row.id)
+        await revocations.note(op, session, {"user_id": row.id})
     return empty()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, insert, or_, select, update
 
-from maldon.identity import rows
+from maldon.identity import revocations, rows
 from maldon.identity.models.project import project
 from maldon.identity.models.role import role
 from maldon.identity.models.trust import trust, trust_role
@@ -141,6 +141,7 @@ async def remove(op: Op, session: Session, trust_id: str) -> None:
     """Without the trust, those that hang on it, and their tokens."""
     await bump(op, session)
     await session.run(delete(trust).where(trust.c.id == trust_id))
+    await revocations.note(op, session, {"trust_id": trust_id})
 
 
 async def issue_by_trust(op: Op, token: Token, trust_id: str) -> tuple[str, Verified]:
