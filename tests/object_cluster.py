@@ -19,7 +19,7 @@ from maldon.objectstore.service import Cluster, ObjectSettings, disks, open_clus
 from maldon.runtime.serve import bind, serve
 from maldon.web.front import Front
 from tests.object_cloud import Asker, Tokens
-from tests.servers import free_port
+from tests.servers import held_port
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Node:
         await self._stack.enter_async_context(disks(self.cluster))
         host, _, port = self.address.partition(":")
         front = Front({}, {int(port): storage_app(self.cluster)}, dict)
-        serving = asyncio.create_task(serve(front, [bind(host, int(port))]))
+        serving = asyncio.create_task(serve(front, [bind(host, int(port), shared=True)]))
         self._stack.push_async_callback(_end, serving)
 
     async def stop(self) -> None:
@@ -69,7 +69,8 @@ async def object_cluster(
     folder: Path, count: int = 3, replicas: int = 3, options: tuple[Any, ...] = ()
 ) -> AsyncIterator[list[Node]]:
     """Nodes that run and know each other; `options` are settings of layers."""
-    nodes = [Node(folder / f"n{n}", f"127.0.0.1:{free_port()}", options) for n in range(count)]
+    held = [held_port() for _ in range(count)]  # while a node is stopped, nobody else gets its address
+    nodes = [Node(folder / f"n{n}", f"127.0.0.1:{port.getsockname()[1]}", options) for n, port in enumerate(held)]
     write_rings(nodes, replicas)
     open_cluster(nodes[0].home, ObjectSettings())  # makes the secrets that the others get copies of
     for node in nodes[1:]:
@@ -82,3 +83,5 @@ async def object_cluster(
     finally:
         for node in nodes:
             await node.stop()
+        for port in held:
+            port.close()

@@ -408,6 +408,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def held_port() -> socket.socket:
+    """A port of 127.0.0.1 that is one's own until the socket is closed, for servers that share it (SO_REUSEPORT): this
+    socket does not listen, so that nobody answers there while no server does.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 @contextlib.contextmanager
 def running(server_type: type[Server]) -> Iterator[Server]:
     """A server of one's own; afterwards it is gone with all it wrote."""
