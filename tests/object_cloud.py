@@ -3,6 +3,7 @@
 Tokens are names, as in tests/harness.py. Paths are below the account: `await store("PUT", "c/o", b"bytes")`.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -10,8 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from maldon.objectstore.daemons.sync_containers import SyncContainers
 from maldon.objectstore.proxy.app import Proxy
 from maldon.objectstore.service import ObjectSettings, disks, open_cluster, proxy_app
+from maldon.objectstore.sync.settings import ContainerSyncSettings
+from maldon.runtime.serve import bind, serve
+from maldon.web.front import Front
 from tests.harness import ADMIN_PROJECT, DEMO, OTHER, TOKENS, Answer, NamedTokens, call
 
 ACCOUNT, OTHERS, ADMINS = f"AUTH_{DEMO}", f"AUTH_{OTHER}", f"AUTH_{ADMIN_PROJECT}"
@@ -59,3 +64,24 @@ async def object_store(home: Path, *options: Any, **settings: Any) -> AsyncItera
     cluster = open_cluster(home, ObjectSettings(**settings), {type(chosen): chosen for chosen in options})
     async with disks(cluster):
         yield Asker(proxy_app(cluster, Tokens()))
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any) -> AsyncIterator[str]:
+    """An application on a socket of its own; its URL."""
+    sock = bind("127.0.0.1", 0)
+    port = sock.getsockname()[1]
+    serving = asyncio.create_task(serve(Front({}, {port: app}, dict), [sock]))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+def syncer(store: Asker, settings: ContainerSyncSettings | None = None) -> SyncContainers:
+    """What pushes a store's containers elsewhere, to be stepped by hand."""
+    proxy = store.proxy
+    placing = proxy.store.placing
+    chosen = settings or proxy.store.option(ContainerSyncSettings)
+    return SyncContainers(placing.nodes.own.books, placing, proxy.handler, chosen)  # type: ignore[attr-defined]

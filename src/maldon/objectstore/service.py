@@ -18,10 +18,12 @@ from typing import Any
 from maldon.objectstore.books.node import Books
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.shelf import Shelf
+from maldon.objectstore.daemons.sync_containers import SyncContainers
 from maldon.objectstore.daemons.tend import Tending
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.opening import format_device
 from maldon.objectstore.device.settings import DeviceSettings
+from maldon.objectstore.middleware import container_sync
 from maldon.objectstore.middleware.chain import LAYERS
 from maldon.objectstore.nodes import Nodes
 from maldon.objectstore.policies import Policies, read_policies
@@ -36,6 +38,7 @@ from maldon.objectstore.secrets import Secrets, read_or_make
 from maldon.objectstore.settings import ObjectSettings
 from maldon.objectstore.storage.local import Local
 from maldon.objectstore.storage.server import StorageServer
+from maldon.objectstore.sync.settings import ContainerSyncSettings
 
 SECTIONS: dict[str, type[Any]] = {
     "object": ObjectSettings,
@@ -92,7 +95,16 @@ async def disks(cluster: Cluster) -> AsyncIterator[Callable[[], Awaitable[None]]
         cluster.nodes.open_here(Local(devices, books, cluster.nodes))
         stack.callback(cluster.nodes.open_here, None)
         stack.push_async_callback(cluster.nodes.close)
-        yield Tending(cluster.folder, books, devices, placing, cluster.policies, cluster.settings).run
+        syncer = _syncer(cluster, books, placing)
+        yield Tending(cluster.folder, books, devices, cluster.policies, cluster.settings, syncer).run
+
+
+def _syncer(cluster: Cluster, books: Books, placing: Placing) -> SyncContainers | None:
+    """What pushes to other clusters; it reads objects as their owners do, through all layers."""
+    if container_sync.LAYER.name in cluster.settings.without:
+        return None
+    reader = proxy_app(cluster, None).handler
+    return SyncContainers(books, placing, reader, cluster.option(ContainerSyncSettings))
 
 
 @contextlib.asynccontextmanager

@@ -141,6 +141,13 @@ def forget_tombstones(db: Database, before: int, limit: int) -> int:
 
 def changed_rows(db: Database, since: int, limit: int, kind: Kind) -> tuple[int, list[Row]]:
     """Rows that changed after `since`, in the order they changed, and how far these go."""
+    found = numbered_rows(db, since, limit, kind)
+    upto = found[-1][0] if len(found) == limit else db.execute("SELECT seq FROM heading").get
+    return upto, [row for _, row in found]
+
+
+def numbered_rows(db: Database, since: int, limit: int, kind: Kind) -> list[tuple[int, Row]]:
+    """The same, each with the number of its change."""
     living = db.execute(f"SELECT {COLUMNS}, seq FROM row WHERE seq > ? ORDER BY seq LIMIT ?", (since, limit)).fetchall()  # noqa: S608
     gone = db.execute(
         f"SELECT {GONE_COLUMNS}, seq FROM gone WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
@@ -149,9 +156,7 @@ def changed_rows(db: Database, since: int, limit: int, kind: Kind) -> tuple[int,
     found = [(seq, row_of(values, kind)) for *values, seq in living]
     found += [(seq, buried(*values)) for *values, seq in gone]
     found.sort(key=itemgetter(0))
-    if len(found) < limit:
-        return db.execute("SELECT seq FROM heading").get, [row for _, row in found]
-    return found[limit - 1][0], [row for _, row in found[:limit]]
+    return found[:limit]
 
 
 def row_of(values: Sequence[Any], kind: Kind) -> Row:

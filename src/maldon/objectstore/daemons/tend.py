@@ -21,10 +21,10 @@ from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.replicate_objects import ReplicateObjects
 from maldon.objectstore.daemons.shard import Sharder
+from maldon.objectstore.daemons.sync_containers import SyncContainers
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.policies import Policies
-from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.settings import ObjectSettings
 from maldon.work.loops import Loop, run_loop
 from maldon.work.wakes import Wakes
@@ -40,11 +40,11 @@ class Tending:
         folder: File,
         books: Books,
         devices: Mapping[str, Device],
-        placing: Placing,
         policies: Policies,
         settings: ObjectSettings,
+        syncer: SyncContainers | None = None,
     ) -> None:
-        self._lock = folder / "tending.lock"
+        self._lock, placing = folder / "tending.lock", books.placing
         teller, sharder = TellAccounts(books, placing), Sharder(books, placing)
         replicator, reclaimer = ReplicateBooks(books, placing), ReclaimBooks(books)
         debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing)
@@ -52,7 +52,7 @@ class Tending:
         levels = ReplicateObjects(devices, placing, policies)
         reaper = ReapAccounts(books, placing)
         self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
-        self._once_a_node = (
+        self._once_a_node: tuple[Loop, ...] = (
             Loop("tell accounts of all", teller.all, 60.0),
             Loop("shard containers", sharder.once, 30.0),
             Loop("replicate books", replicator.once, 15.0),
@@ -66,6 +66,11 @@ class Tending:
             Loop("compact disks", compactor.once, 300.0),
             Loop("audit objects", auditor.once, 3600.0),
         )
+        if syncer is not None:
+            self._once_a_node += (
+                Loop("sync containers", syncer.once, syncer.interval_s),
+                Loop("sync all containers", syncer.all, 3600.0),
+            )
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -7,6 +7,7 @@ from maldon.objectstore.proxy.request import Given, ObjectRequest
 
 AS_IT_IS = {"symlink": "get", "multipart-manifest": "get"}
 """Of a manifest or a link the thing itself, not what it stands for."""
+SYNCED = "synced"  # of a request's facts: another cluster wrote it, and it is to be the same here
 COPIED = "copied"  # of a request's facts: its headers are an object's own, sysmeta included
 _ALONG = {
     "content-encoding", "content-disposition", "content-language", "cache-control", "expires", "x-delete-at",

@@ -8,6 +8,7 @@ stands for another (symlink, versions) sits right above the core.
 from maldon.objectstore.middleware import (
     bulk_delete,
     bulk_upload,
+    container_sync,
     copy,
     cors,
     crossdomain,
@@ -45,6 +46,7 @@ LAYERS: tuple[Layer, ...] = (
     etag_quoter.LAYER,
     listing_formats.LAYER,
     list_endpoints.LAYER,
+    container_sync.LAYER,
     tempurl.LAYER,
     formpost.LAYER,
     tempauth.LAYER,

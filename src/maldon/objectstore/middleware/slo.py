@@ -20,7 +20,7 @@ from maldon.kernel.errors import BadRequest, CloudError, NotFound, TooLarge
 from maldon.kernel.settings import option
 from maldon.objectstore.middleware import slo_manifest
 from maldon.objectstore.middleware.bulk_delete import Deletion, delete_all
-from maldon.objectstore.middleware.carrying import COPIED
+from maldon.objectstore.middleware.carrying import COPIED, SYNCED
 from maldon.objectstore.middleware.layer import Handler, Layer, answered, refused
 from maldon.objectstore.middleware.rows import override, show, without
 from maldon.objectstore.middleware.segments import DEEPEST, DEPTH, begun, read_segments
@@ -71,6 +71,8 @@ class _Slo:
                 return self.get(request, asked)
             case "DELETE", "delete":
                 return self.delete(request)
+            case "PUT", _ if request.facts.get(SYNCED) and request.headers.get(HEADER, "").lower() in TRUE:
+                return self.put_synced(request)
             case "PUT" | "POST", _ if not request.facts.get(COPIED):
                 request.headers.pop(HEADER, None)
         return self.below(request)
@@ -173,7 +175,19 @@ class _Slo:
         claimed = request.headers.pop("etag", "").strip('"').lower()
         if claimed and claimed != etag:
             raise UnprocessableTag("")
-        content = msgspec.json.encode(kept)
+        made = await self.written(request, msgspec.json.encode(kept), etag, size)
+        if made.ok:
+            made.headers["etag"] = f'"{etag}"'
+        return made
+
+    async def put_synced(self, request: ObjectRequest) -> Response:
+        """A manifest as another cluster keeps it: its segments come by themselves, before or after."""
+        content = await request.body.whole(self.limits.max_manifest_size * 2)
+        etag, size = slo_manifest.whole(slo_manifest.read_kept(content), request.path.account)
+        return await self.written(request, content, etag, size)
+
+    async def written(self, request: ObjectRequest, content: bytes, etag: str, size: int) -> Response:
+        """A manifest stored, with what the whole is."""
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if not request.headers.get("content-type"):
             request.headers["content-type"] = "application/octet-stream"
@@ -182,10 +196,7 @@ class _Slo:
             **override(md5, {NOTE: etag}, size),
         }  # fmt: skip
         request.body = Given(content)
-        made = await self.below(request)
-        if made.ok:
-            made.headers["etag"] = f'"{etag}"'
-        return made
+        return await self.below(request)
 
     async def looked_at(self, request: ObjectRequest, wanted: list[Wanted]) -> list[Kept]:
         """Every segment as it is. Raises BadRequest with a line for each that is not as wanted."""

@@ -88,6 +88,18 @@ def parse(content: bytes, account: str, most: int) -> list[Wanted]:
     return wanted
 
 
+def read_kept(content: bytes) -> list[Kept]:
+    """A manifest as another cluster keeps it. Raises BadRequest."""
+    try:
+        kept = msgspec.json.decode(content, type=list[Kept])
+        spans = [one.segment("") for one in kept]
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise BadRequest("Manifest must be as multipart-manifest=get shows it.\n") from error
+    if any(not 0 <= one.first <= one.stop for one in spans):
+        raise BadRequest("A segment of the manifest is less than nothing.\n")
+    return kept
+
+
 def _wanted(row: Any, account: str) -> Wanted:
     """Raises ValueError."""
     if not isinstance(row, dict):

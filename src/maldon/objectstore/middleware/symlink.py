@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from maldon.kernel.errors import BadRequest, Conflict, Forbidden, PreconditionFailed, Unauthorized
+from maldon.objectstore.middleware.carrying import SYNCED
 from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.middleware.rows import override, show, without
 from maldon.objectstore.middleware.slo_manifest import SLO_ETAG, SLO_SIZE
@@ -88,7 +89,12 @@ def make(_store: Store, below: Handler) -> Handler:
         kept = {KEPT: quote(f"{path.container}/{path.object}")}
         if path.account != request.path.account:
             kept[KEPT_ACCOUNT] = facts["symlink_target_account"] = path.account
-        if etag := headers.pop(ETAG, "").strip('"').lower():
+        size = headers.pop(BYTES, "")
+        etag = headers.pop(ETAG, "").strip('"').lower()
+        if etag and request.facts.get(SYNCED):  # its target comes by itself, before or after
+            kept |= {KEPT_ETAG: etag, KEPT_BYTES: size if size.isascii() and size.isdigit() else "0"}
+            facts |= {"symlink_target_etag": etag, "symlink_target_bytes": kept[KEPT_BYTES]}
+        elif etag:
             target = await _target(request, path, etag)
             kept |= {KEPT_ETAG: etag, KEPT_BYTES: target.headers.get("content-length", "0")}
             if SLO_ETAG in target.headers:

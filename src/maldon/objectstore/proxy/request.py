@@ -218,7 +218,9 @@ class ObjectRequest:
         self, method: str, path: Path | None = None, *, headers: dict[str, str] | None = None,
         body: bytes | Body = b"", query: dict[str, str] | None = None, trusted: bool = False,
     ) -> "ObjectRequest":  # fmt: skip
-        """A request made for this one: same asker, same transaction id; nothing else unless given."""
+        """A request made for this one: same asker, same transaction id; the same time, if it does the same to the same
+        thing; nothing else unless given.
+        """
         where = self.where if path is None else f"/v1{path if trusted else checked(path)}"
         given = body if isinstance(body, Body) else Given(body)
         made = ObjectRequest(method, where, {} if headers is None else headers, "", given)
@@ -229,6 +231,8 @@ class ObjectRequest:
         made.base, made.trans_id, made.client = self.base, self.trans_id, self.client
         made.actor, made.authorize, made.owner = self.actor, self.authorize, self.owner
         made.trusted = self.trusted or trusted
+        if method == self.method and made.path == self.path:
+            made._timestamp = self._timestamp
         if query:
             made.query = query
         return made
