@@ -4,7 +4,8 @@ A book is made beside its place and moved there whole, so that one that is found
 storage when `sync` has returned: the loop commits, which costs microseconds, and a thread syncs the log, for everybody
 whose rows are in it. Rows are in two tables, the living and the gone, so that a listing never wades through tombstones;
 `seq` numbers every change, `digest` and `buried` sum up the living and the gone, and `synced` says how far the changes
-of other replicas have been merged. What a listing shows of a row is kept as its JSON (`item`).
+of other replicas have been merged. What a listing shows of a row is kept as its JSON (`item`); `sealed` is the
+checksum of the whole row, for whoever wants to know whether it is as it was written.
 """
 
 import errno
@@ -30,7 +31,8 @@ CREATE TABLE heading (
     deleted_at INT, headers BLOB, policy INT, containers INT, objects INT, size INT, shares BLOB, seq INT,
     digest INT, buried INT, ranges BLOB, told BLOB);
 CREATE TABLE row (
-    name TEXT PRIMARY KEY, timestamp INT, measured_at INT, size INT, count INT, policy INT, seq INT, item TEXT
+    name TEXT PRIMARY KEY, timestamp INT, measured_at INT, size INT, count INT, policy INT, seq INT, item TEXT,
+    sealed INT
 ) WITHOUT ROWID;
 CREATE INDEX row_seq ON row (seq);
 CREATE TABLE gone (name TEXT PRIMARY KEY, timestamp INT, measured_at INT, policy INT, seq INT) WITHOUT ROWID;
@@ -148,18 +150,23 @@ def create(folder: Path, fill: Callable[[apsw.Connection], object]) -> bool:
     beside = parent / f".{new_id()}"
     beside.mkdir(parents=True)
     try:
-        db = apsw.Connection(str(beside / FILE))
-        db.pragma("journal_mode", "wal")
-        with db:
-            db.execute(SCHEMA)
-            fill(db)
-        db.close()
-        fsync(beside / FILE)
-        fsync(beside)
+        write_new(beside, fill)
         fsync(parent.parent)
         return place(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_new(folder: Path, fill: Callable[[apsw.Connection], object]) -> None:
+    """Make a book in an empty folder, for good. For a thread."""
+    db = apsw.Connection(str(folder / FILE))
+    db.pragma("journal_mode", "wal")
+    with db:
+        db.execute(SCHEMA)
+        fill(db)
+    db.close()
+    fsync(folder / FILE)
+    fsync(folder)
 
 
 def place(beside: Path, folder: Path) -> bool:

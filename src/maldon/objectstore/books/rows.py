@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -21,10 +22,11 @@ COLUMNS = "name, timestamp, measured_at, size, count, policy, item"
 LIVING = f"SELECT {COLUMNS} FROM row WHERE name = ?"  # noqa: S608
 GONE_COLUMNS = "name, timestamp, measured_at, policy"
 GONE = f"SELECT {GONE_COLUMNS} FROM gone WHERE name = ?"  # noqa: S608
-UPSERT = """INSERT INTO row (name, timestamp, measured_at, size, count, policy, seq, item)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+UPSERT = """INSERT INTO row (name, timestamp, measured_at, size, count, policy, seq, item, sealed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET timestamp = excluded.timestamp, measured_at = excluded.measured_at,
-    size = excluded.size, count = excluded.count, policy = excluded.policy, seq = excluded.seq, item = excluded.item"""
+    size = excluded.size, count = excluded.count, policy = excluded.policy, seq = excluded.seq, item = excluded.item,
+    sealed = excluded.sealed"""
 BURY = "INSERT OR REPLACE INTO gone (name, timestamp, measured_at, policy, seq) VALUES (?, ?, ?, ?, ?)"
 
 Shares = dict[int, tuple[int, int, int]]  # by policy: rows, their counts, their bytes
@@ -92,7 +94,9 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
         if held is not None and held.deleted:
             revived.append((name,))
         _count(shares, row, 1)
-        upserts.append((name, row.timestamp, row.measured_at, row.size, row.count, row.policy, seq, shown(row, kind)))
+        numbers = row.timestamp, row.measured_at, row.size, row.count, row.policy
+        item = shown(row, kind)
+        upserts.append((name, *numbers, seq, item, seal(*numbers, item)))
     if seq == begun:
         return 0
     db.executemany("DELETE FROM row WHERE name = ?", removed)
@@ -101,6 +105,12 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
     db.executemany(BURY, buried)
     _record_totals(db, (seq, digests, shares), kind)
     return seq - begun
+
+
+def seal(timestamp: int, measured_at: int, size: int, count: int, policy: int, item: str) -> int:
+    """The checksum of a living row; its item has its name."""
+    numbers = timestamp ^ (measured_at << 1) ^ (size << 2) ^ (count << 3) ^ (policy << 4)
+    return crc32(item.encode(), (numbers ^ (numbers >> 32)) & 0xFFFFFFFF)
 
 
 def fingerprint(row: Row) -> int:

@@ -34,6 +34,7 @@ from maldon.objectstore.path import Path, PathHash
 log = structlog.get_logger()
 T = TypeVar("T")
 Key = tuple[int, Path]
+QUARANTINE = "quarantined"
 DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 BROKEN = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, OSError)
 
@@ -196,7 +197,7 @@ class Shelf:
                 if now > deadline:
                     raise Unavailable("A database is busy; try again.", internal=str(self.folder(key))) from None
             except DAMAGED as error:
-                self._set_aside(key, error)
+                self.set_aside(self.folder(key), str(error))
                 return None
             except BROKEN as error:
                 raise self._no_space(error) from error
@@ -252,16 +253,17 @@ class Shelf:
             for key in idle[:excess]:
                 self._open.pop(key).close()
 
-    def _set_aside(self, key: Key, error: Exception) -> None:
-        """Out of the way, kept for whoever wants to look."""
-        folder = self.folder(key)
-        aside = self.root / "quarantined" / kind_of(key[1]).value / f"{folder.name}-{new_id()}"
-        log.error("database is damaged, set aside", book=str(key[1]), aside=str(aside), error=str(error))
-        db = self._open.pop(key, None)
-        if db is not None:
-            db.close()
+    def set_aside(self, folder: pathlib.Path, why: str) -> None:
+        """A damaged book: out of the way, kept for `salvage`, and unknown until that or replication brings it."""
+        aside = self.root / QUARANTINE / folder.parent.parent.name / f"{folder.name}-{new_id()}"
+        log.error("database is damaged, set aside", folder=str(folder), aside=str(aside), error=why)
+        for key in [key for key in self._open if self.folder(key) == folder]:
+            self._open.pop(key).close()
         aside.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(aside)
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:
+            return  # another process was first
         fsync(folder.parent)
 
     def _no_space(self, error: Exception) -> NoSpace:

@@ -58,12 +58,17 @@ async def take(shelf: Shelf, key: Key, shipment: Shipment, body: bytes | AsyncIt
     with beside(shelf, key) as folder:
         await _receive(folder / FILE, shipment, body)
         await asyncio.to_thread(adopt, folder, key[1], shipment)
-        shelf.folder(key).parent.mkdir(parents=True, exist_ok=True)
-        if await asyncio.to_thread(place, folder, shelf.folder(key)):
-            shelf.changed.add(key)
-            return True
-        await _merge(shelf, key, shipment, folder)
-        return False
+        return await settle(shelf, key, shipment, folder)
+
+
+async def settle(shelf: Shelf, key: Key, shipment: Shipment, folder: File) -> bool:
+    """A sound book that lies beside its place becomes the book, or its rows are merged; whether there was none."""
+    shelf.folder(key).parent.mkdir(parents=True, exist_ok=True)
+    if await asyncio.to_thread(place, folder, shelf.folder(key)):
+        shelf.changed.add(key)
+        return True
+    await _merge(shelf, key, shipment, folder)
+    return False
 
 
 async def _receive(file: File, shipment: Shipment, body: bytes | AsyncIterator[bytes]) -> None:

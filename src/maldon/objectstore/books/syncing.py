@@ -62,14 +62,15 @@ def merge_replica(db: Database, made: str, upto: int, told: Preamble, rows: Sequ
         raise Unavailable("The container is being sharded; try again.")
     # Rows of names that have moved to a shard are dropped: whoever has them moves them himself.
     merge_rows(db, here, kind_of(heading.read_book(db).path))
-    _merge_preamble(db, told)
+    merge_preamble(db, told)
     db.execute(
         "INSERT INTO synced (made, got) VALUES (?, ?) ON CONFLICT (made) DO UPDATE SET got = max(got, excluded.got)",
         (made, upto),
     )
 
 
-def _merge_preamble(db: Database, told: Preamble) -> None:
+def merge_preamble(db: Database, told: Preamble) -> None:
+    """Merge it but for its ranges. Within a transaction."""
     held = preamble(db)
     if held == told:
         return

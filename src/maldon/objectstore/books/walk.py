@@ -21,11 +21,11 @@ Seen = dict[str, tuple[int, int]]
 
 async def walk(shelf: Shelf, kind: Kind, seen: Seen | None = None) -> AsyncIterator[Key]:
     """The keys of all books of a kind; with `seen` only of those that changed, which it then knows."""
-    folders = await asyncio.to_thread(_folders, shelf.root / kind.value)
+    found = await asyncio.to_thread(_dated, shelf.root / kind.value)
     if seen is not None:
-        for gone in seen.keys() - {folder.name for folder, _ in folders}:
+        for gone in seen.keys() - {folder.name for folder, _ in found}:
             del seen[gone]
-    for folder, changed in folders:
+    for folder, changed in found:
         if seen is not None and seen.get(folder.name) == changed:
             continue
         key = await asyncio.to_thread(_key, folder)
@@ -38,22 +38,23 @@ async def walk(shelf: Shelf, kind: Kind, seen: Seen | None = None) -> AsyncItera
 
 async def sweep(shelf: Shelf, kind: Kind, before_s: float) -> None:
     """Remove what was being made or received beside books when a process died, before a time."""
-    for partition in _inside(shelf.root / kind.value):
-        for folder in _inside(partition):
+    for partition in inside(shelf.root / kind.value):
+        for folder in inside(partition):
             if folder.name.startswith(".") and folder.stat().st_mtime < before_s:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _folders(top: File) -> list[tuple[File, tuple[int, int]]]:
-    return [
-        (folder, (_changed(folder / FILE), _changed(folder / f"{FILE}-wal")))
-        for partition in _inside(top)
-        for folder in _inside(partition)
-        if not folder.name.startswith(".")
-    ]
+def _dated(top: File) -> list[tuple[File, tuple[int, int]]]:
+    return [(folder, (_changed(folder / FILE), _changed(folder / f"{FILE}-wal"))) for folder in folders(top)]
 
 
-def _inside(folder: File) -> list[File]:
+def folders(top: File) -> list[File]:
+    """Those of all books below it, readable or not."""
+    return [folder for partition in inside(top) for folder in inside(partition) if not folder.name.startswith(".")]
+
+
+def inside(folder: File) -> list[File]:
+    """What lies in it; nothing, if it is not there."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):

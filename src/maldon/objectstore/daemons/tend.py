@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path as File
 
 from maldon.objectstore.books.node import Books
+from maldon.objectstore.daemons.audit_books import AuditBooks
 from maldon.objectstore.daemons.audit_objects import AuditObjects
 from maldon.objectstore.daemons.compact_disks import CompactDisks
 from maldon.objectstore.daemons.expire_objects import ExpireObjects
@@ -50,7 +51,7 @@ class Tending:
         debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing)
         compactor, auditor = CompactDisks(devices), AuditObjects(devices)
         levels = ReplicateObjects(devices, placing, policies)
-        reaper = ReapAccounts(books, placing)
+        reaper, reader = ReapAccounts(books, placing), AuditBooks(books, placing)
         self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
         self._once_a_node: tuple[Loop, ...] = (
             Loop("tell accounts of all", teller.all, 60.0),
@@ -59,6 +60,8 @@ class Tending:
             Loop("replicate all books", replicator.all, 3600.0),
             Loop("replicate objects", levels.once, settings.replicate_s),
             Loop("reap accounts", reaper.once, 300.0),
+            Loop("salvage books", reader.salvage, 10.0),
+            Loop("audit books", reader.once, 21_600.0),
             Loop("reclaim books", reclaimer.once, 3600.0),
             Loop("pay debts", debts.once, 5.0),
             Loop("take in what the dead left", compactor.take_in, 10.0),
