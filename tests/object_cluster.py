@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import random
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,13 @@ class Node:
     cluster: Cluster | None = None
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
-    async def start(self) -> None:
+    async def start(self, *, tends: bool = False) -> None:
+        """`tends`: with its loops; without them a test calls those that it wants."""
         settings = ObjectSettings(address=self.address, known_s=0.0, connect_timeout_s=2.0)
         self.cluster = open_cluster(self.home, settings, {type(chosen): chosen for chosen in self.options})
-        await self._stack.enter_async_context(disks(self.cluster))
+        loops = await self._stack.enter_async_context(disks(self.cluster))
+        if tends:
+            self._stack.push_async_callback(_end, asyncio.create_task(_run(loops)))
         host, _, port = self.address.partition(":")
         front = Front({}, {int(port): storage_app(self.cluster)}, dict)
         serving = asyncio.create_task(serve(front, [bind(host, int(port), shared=True)]))
@@ -48,6 +51,10 @@ class Node:
     def asker(self) -> Asker:
         assert self.cluster is not None
         return Asker(proxy_app(self.cluster, Tokens()))
+
+
+async def _run(loops: Callable[[], Awaitable[None]]) -> None:
+    await loops()
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

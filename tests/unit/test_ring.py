@@ -194,7 +194,7 @@ def test_a_replaced_ring_is_taken_up_live_and_a_bad_one_is_not(tmp_path):
     file = tmp_path / "object.ring"
     plan = built(even(3, 2, 1))
     write(file, plan)
-    live = RingFile(file, SALT)
+    live = RingFile(file, SALT, single("d0", "", SALT))
     assert live.ring().version == plan.version
     file.write_bytes(b"nonsense")
     assert (live.look(), live.ring().version) == (False, plan.version)

@@ -1,13 +1,22 @@
 """The rings of this process: read from files where there are some, otherwise those of one node with one disk."""
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.path import PathHash
 from maldon.objectstore.policies import Policy
 from maldon.objectstore.ring.file import RingFile
 from maldon.objectstore.ring.ring import Ring, single
+
+
+class Edition(NamedTuple):
+    """Which ring a file holds: the number of its last round, the digest of its bytes."""
+
+    version: int
+    md5: str
 
 
 class Rings:
@@ -19,14 +28,12 @@ class Rings:
         self, folder: Path, hashed: PathHash, policies: Iterable[Policy], device: str, address: str = ""
     ) -> None:
         alone = single(device, address, hashed)
-
-        def ring(name: str) -> Callable[[], Ring]:
-            file = folder / f"{name}.ring"
-            return RingFile(file, hashed).ring if file.exists() else lambda: alone
-
-        self.account, self.container = ring("account"), ring("container")
-        names = {policy.index: f"object-{policy.index}" if policy.index else "object" for policy in policies}
-        self._objects = {index: ring(name) for index, name in names.items()}
+        names = {policy.index: object_ring(policy.index) for policy in policies}
+        self.files = {
+            name: RingFile(folder / f"{name}.ring", hashed, alone) for name in ("account", "container", *names.values())
+        }
+        self.account, self.container = self.files["account"].ring, self.files["container"].ring
+        self._objects = {index: self.files[name].ring for index, name in names.items()}
 
     def object(self, policy: int) -> Ring:
         """The ring of a storage policy. Raises Unavailable for one that this node knows nothing of."""
@@ -34,3 +41,34 @@ class Rings:
         if ring is None:
             raise Unavailable("", internal=f"no storage policy has the index {policy}")
         return ring()
+
+    def look(self) -> None:
+        """Read now what was replaced."""
+        for file in self.files.values():
+            file.look()
+
+    def editions(self) -> dict[str, Edition]:
+        """The rings that have a file."""
+        found = {}
+        for name, file in self.files.items():
+            try:
+                content = file.path.read_bytes()
+            except OSError:
+                continue
+            found[name] = Edition(file.ring().version, hashlib.md5(content, usedforsecurity=False).hexdigest())
+        return found
+
+    def devices_at(self, address: str) -> list[str]:
+        """The disks that any of the rings gives something to at an address."""
+        rings = [file.ring() for file in self.files.values()]
+        return sorted({one.device for ring in rings for one in ring.devices.values() if one.address == address})
+
+    def addresses(self) -> list[str]:
+        """Every storage node of the rings."""
+        rings = [file.ring() for file in self.files.values()]
+        return sorted({one.address for ring in rings for one in ring.devices.values() if one.address})
+
+
+def object_ring(policy: int) -> str:
+    """The name of the ring of a storage policy."""
+    return f"object-{policy}" if policy else "object"

@@ -12,6 +12,7 @@ A proxy whose process has not opened the disks of its own address reaches them b
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from maldon.objectstore.books.node import Books
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.shelf import Shelf
 from maldon.objectstore.daemons.sync_containers import SyncContainers
+from maldon.objectstore.daemons.take_stock import TakeStock
 from maldon.objectstore.daemons.tend import Tending
 from maldon.objectstore.device.device import Device
-from maldon.objectstore.device.opening import format_device
 from maldon.objectstore.device.settings import DeviceSettings
+from maldon.objectstore.disks import Disk, Disks, prepare
 from maldon.objectstore.middleware import container_sync
 from maldon.objectstore.middleware.chain import LAYERS
 from maldon.objectstore.nodes import Nodes
@@ -32,12 +34,15 @@ from maldon.objectstore.proxy.changes import Changes
 from maldon.objectstore.proxy.known import Known
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.store import Store, Verifier
+from maldon.objectstore.recon.answers import Recon
+from maldon.objectstore.recon.passes import Passes
 from maldon.objectstore.ring.file import BadRing
 from maldon.objectstore.rings import Rings
 from maldon.objectstore.secrets import Secrets, read_or_make
 from maldon.objectstore.settings import ObjectSettings
 from maldon.objectstore.storage.local import Local
 from maldon.objectstore.storage.server import StorageServer
+from maldon.objectstore.storage.side import Side
 from maldon.objectstore.sync.settings import ContainerSyncSettings
 
 SECTIONS: dict[str, type[Any]] = {
@@ -49,7 +54,7 @@ SECTIONS: dict[str, type[Any]] = {
 """Sections of the settings file."""
 
 __all__ = [
-    "SECTIONS", "BadRing", "Cluster", "ObjectSettings", "disks", "open_cluster", "proxy_app", "storage_app",
+    "SECTIONS", "BadRing", "Cluster", "ObjectSettings", "disks", "open_cluster", "proxy_app", "recon", "storage_app",
 ]  # fmt: skip
 
 
@@ -70,6 +75,11 @@ class Cluster:
     def option(self, kind: type[Any]) -> Any:
         return self.options.get(kind) or kind()
 
+    def device_names(self) -> list[str]:
+        """The disks that this node should have: those of its settings, and those that the rings say it has."""
+        here = self.settings.address
+        return sorted({*self.settings.devices, *(self.rings.devices_at(here) if here else ())})
+
 
 def open_cluster(home: Path, settings: ObjectSettings, options: Mapping[type[Any], Any] | None = None) -> Cluster:
     """Read what is in a home, make what is missing. Raises BadSetting, BadRing."""
@@ -83,20 +93,23 @@ def open_cluster(home: Path, settings: ObjectSettings, options: Mapping[type[Any
 
 @contextlib.asynccontextmanager
 async def disks(cluster: Cluster) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """This node's disks, open. A directory that is not there is made; a mount that is missing must be made by hand, so
-    that nothing is ever written beside it: see `format_device`.
-    """
+    """This node's disks, open, as many as are there: see `Disks`. Raises NoSpace when there is none."""
     async with contextlib.AsyncExitStack() as stack:
-        devices, shelves = {}, {}
-        for name in cluster.settings.devices:
-            devices[name], shelves[name] = await stack.enter_async_context(_disk(cluster, name))
+        held = Disks(cluster.device_names, partial(_disk, cluster))
+        stack.push_async_callback(held.close)
+        await held.open()
         placing = Placing(cluster.rings, cluster.nodes, cluster.settings)
-        books = Books(shelves, placing)
-        cluster.nodes.open_here(Local(devices, books, cluster.nodes))
+        books = Books(held.shelves, placing)
+        cluster.nodes.open_here(Local(held.devices, books, cluster.nodes))
         stack.callback(cluster.nodes.open_here, None)
         stack.push_async_callback(cluster.nodes.close)
         syncer = _syncer(cluster, books, placing)
-        yield Tending(cluster.folder, books, devices, cluster.policies, cluster.settings, syncer).run
+
+        def tend() -> Awaitable[None]:
+            tending = Tending(cluster.folder, books, held.devices, cluster.policies, cluster.settings, syncer)
+            return tending.run(_stock(cluster))
+
+        yield partial(held.keep, tend)
 
 
 def _syncer(cluster: Cluster, books: Books, placing: Placing) -> SyncContainers | None:
@@ -107,17 +120,20 @@ def _syncer(cluster: Cluster, books: Books, placing: Placing) -> SyncContainers 
     return SyncContainers(books, placing, reader, cluster.option(ContainerSyncSettings))
 
 
+def _stock(cluster: Cluster) -> TakeStock:
+    reserve = cluster.option(DeviceSettings).reserve_percent
+    return TakeStock(cluster.folder, cluster.device_names, reserve, Passes(cluster.folder))
+
+
 @contextlib.asynccontextmanager
-async def _disk(cluster: Cluster, name: str) -> AsyncIterator[tuple[Device, Shelf]]:
+async def _disk(cluster: Cluster, name: str) -> AsyncIterator[Disk]:
     root, hashed = cluster.folder / name, cluster.secrets.path_hash
-    if not root.exists():
-        root.mkdir(parents=True)
-        format_device(root)
+    prepare(root)
     device = Device(root, cluster.option(DeviceSettings), hashed)
     shelf = Shelf(root, cluster.option(BookSettings), hashed)
     await device.open()
     try:
-        yield device, shelf
+        yield Disk(device, shelf)
     finally:
         shelf.close()
         await device.close()
@@ -127,9 +143,17 @@ def proxy_app(cluster: Cluster, verifier: Verifier | None, auth_url: str = "") -
     """The public API."""
     placing = Placing(cluster.rings, cluster.nodes, cluster.settings)
     known = Known(placing, cluster.settings, Changes(cluster.folder / "changes"))
-    return Proxy(Store(cluster.settings, cluster.policies, placing, known, verifier, auth_url, cluster.options))
+    parts = (cluster.settings, cluster.policies, placing, known, verifier, auth_url, cluster.options)
+    return Proxy(Store(*parts, recon(cluster)))
 
 
 def storage_app(cluster: Cluster) -> StorageServer:
     """This node's disks, for other nodes."""
-    return StorageServer(cluster.nodes, cluster.secrets.cluster_key, cluster.settings.client_timeout_s)
+    key, timeout_s = cluster.secrets.cluster_key, cluster.settings.client_timeout_s
+    return StorageServer(cluster.nodes, key, timeout_s, Side(cluster.folder, cluster.rings, recon(cluster), key))
+
+
+def recon(cluster: Cluster) -> Recon:
+    """What this node says of itself."""
+    reserve = cluster.option(DeviceSettings).reserve_percent
+    return Recon(cluster.folder, cluster.device_names, cluster.rings, cluster.policies, cluster.settings, reserve)

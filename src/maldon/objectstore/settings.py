@@ -21,7 +21,9 @@ class ObjectSettings:
         ("0:Policy-0",), "Storage policies, each index:name[:alias…], then :deprecated where it is so."
     )
     default_policy: str = option("", "Policy of a new container that names none; empty is the one with index 0.")
-    without: tuple[str, ...] = option(("name_check", "tempauth"), "Layers of the proxy that are off, by name.")
+    without: tuple[str, ...] = option(
+        ("name_check", "tempauth", "list_endpoints", "recon"), "Layers of the proxy that are off, by name."
+    )
     access_log: bool = option(False, "Whether every request to the proxy gets a line in the log.")
 
     reseller_prefix: str = option("AUTH_", "What stands before the project's id in the name of its account.")

@@ -23,6 +23,7 @@ from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.replicate_objects import ReplicateObjects
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.sync_containers import SyncContainers
+from maldon.objectstore.daemons.take_stock import TakeStock
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.policies import Policies
@@ -75,18 +76,19 @@ class Tending:
                 Loop("sync all containers", syncer.all, 3600.0),
             )
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, stock: TakeStock) -> None:
+        """Until cancelled; `stock` is where the passes are noted."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_run(self._everywhere), name="loops of this process")
-            group.create_task(self._alone(), name="loops of this node")
+            group.create_task(self._alone(stock), name="loops of this node")
 
-    async def _alone(self) -> None:
+    async def _alone(self, stock: TakeStock) -> None:
         held = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while not _taken(held):  # noqa: ASYNC110 - the lock is another process's, and tells nobody
                 await asyncio.sleep(LOOK_S)
-            await _run(self._once_a_node)
+            loops = (Loop("take stock", stock.once, 10.0), *self._once_a_node)
+            await _run([stock.passes.watched(loop) for loop in loops])
         finally:
             os.close(held)
 

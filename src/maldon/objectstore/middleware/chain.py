@@ -26,6 +26,7 @@ from maldon.objectstore.middleware import (
     quotas,
     ratelimit,
     read_only,
+    recon,
     slo,
     staticweb,
     symlink,
@@ -40,6 +41,7 @@ from maldon.objectstore.proxy.store import Store
 LAYERS: tuple[Layer, ...] = (
     gatekeeper.LAYER,
     healthcheck.LAYER,
+    recon.LAYER,
     crossdomain.LAYER,
     domain_remap.LAYER,
     name_check.LAYER,

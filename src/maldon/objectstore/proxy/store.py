@@ -12,6 +12,7 @@ from maldon.objectstore.proxy.acl import admitted, parse, realm
 from maldon.objectstore.proxy.known import Known
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.request import ObjectRequest
+from maldon.objectstore.recon.answers import Recon
 from maldon.objectstore.settings import ObjectSettings
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Store:
     verifier: Verifier | None = None
     auth_url: str = ""
     options: Mapping[type, Any] = field(default_factory=dict)
+    recon: Recon | None = None
 
     def option(self, kind: type[T]) -> T:
         """A layer's own settings."""

@@ -98,10 +98,31 @@ def read(path: Path) -> Plan:
 
 def write(path: Path, plan: Plan) -> None:
     """Take the place of what was there, whole or not at all."""
+    _write(path, dump(plan))
+
+
+def accept(path: Path, content: bytes) -> int:
+    """Take the place of what was there with a ring of a later round; its version. Raises BadRing."""
+    told = parse(content)
+    if not told.table:
+        raise BadRing(f"The ring {path.stem} that was sent was never balanced.")
+    with alone(path):
+        held = read(path) if path.exists() else None
+        if held is not None and held != told and held.version >= told.version:
+            raise BadRing(
+                f"There is a ring {path.stem} of version {held.version} here, and another of version {told.version} "
+                "was sent: somebody else changed it."
+            )
+        if held != told:
+            _write(path, content)
+    return told.version
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as out:
-        out.write(dump(plan))
+        out.write(content)
         out.flush()
         os.fsync(out.fileno())
     beside.replace(path)
@@ -120,12 +141,15 @@ def alone(path: Path) -> Iterator[None]:
 
 
 class RingFile:
-    """A ring that is read anew when its file was replaced; a file that is no ring leaves the last one in force."""
+    """A ring that is read anew when its file was replaced; a file that is no ring leaves the last one in force. While
+    there is none, or one that was never balanced and places nothing, it is `alone`.
+    """
 
-    def __init__(self, path: Path, hashed: PathHash) -> None:
-        self._path, self._hashed = path, hashed
+    def __init__(self, path: Path, hashed: PathHash, alone: Ring) -> None:
+        self.path, self._hashed, self._ring = path, hashed, alone
         self._mark = self._stat()
-        self._ring = self._read()
+        if self._mark is not None:
+            self._ring = self._read()
         self._look_at = time.monotonic() + LOOK_S
 
     def ring(self) -> Ring:
@@ -138,7 +162,7 @@ class RingFile:
         """Look at the file now; whether another ring is in force."""
         self._look_at = time.monotonic() + LOOK_S
         mark = self._stat()
-        if mark == self._mark:
+        if mark in {None, self._mark}:
             return False
         try:
             self._ring = self._read()
@@ -148,12 +172,14 @@ class RingFile:
         return True
 
     def _read(self) -> Ring:
-        plan = read(self._path)
+        plan = read(self.path)
+        if not plan.table:
+            return self._ring
         return Ring(plan.power, plan.devices, plan.table, self._hashed, plan.version)
 
     def _stat(self) -> tuple[int, int] | None:
         try:
-            found = self._path.stat()
+            found = self.path.stat()
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns

@@ -54,7 +54,7 @@ class Local:
 
     def __init__(self, devices: Mapping[str, Device], books: Books, nodes: Others) -> None:
         self.devices, self.books, self._nodes = devices, books, nodes
-        self._surveys = {name: Survey(device) for name, device in devices.items()}
+        self._surveys: dict[str, Survey] = {}
 
     def device(self, spot: Spot) -> Device:
         device = self.devices.get(spot.device)
@@ -126,8 +126,10 @@ class Local:
         return await self._survey(spot).wanted(spot.policy, held, fragment)
 
     def _survey(self, spot: Spot) -> Survey:
-        self.device(spot)
-        return self._surveys[spot.device]
+        device, survey = self.device(spot), self._surveys.get(spot.device)
+        if survey is None:
+            survey = self._surveys[spot.device] = Survey(device)
+        return survey
 
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None

@@ -11,6 +11,7 @@ from maldon.kernel.errors import BadRequest, CloudError, Forbidden, NotFound
 from maldon.objectstore.node import Incoming, Put, Reading, Shipment
 from maldon.objectstore.nodes import Nodes
 from maldon.objectstore.proxy.request import SMALL, Body
+from maldon.objectstore.storage.side import Side
 from maldon.objectstore.storage.wire import (
     ARGUMENTS,
     CALLS,
@@ -28,12 +29,15 @@ PREFIX = "/v1/"
 
 
 class StorageServer:
-    """`nodes` has this node's disks; `key` is the cluster's."""
+    """`nodes` has this node's disks; `key` is the cluster's; `side` answers what is no verb."""
 
-    def __init__(self, nodes: Nodes, key: str, timeout_s: float) -> None:
-        self._nodes, self._key, self._timeout_s = nodes, key.encode(), timeout_s
+    def __init__(self, nodes: Nodes, key: str, timeout_s: float, side: Side) -> None:
+        self._nodes, self._key, self._timeout_s, self._side = nodes, key.encode(), timeout_s, side
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] != "POST" and self._side.knows(scope["path"]):
+            await _reply(send, *await self._side.answer(scope, receive))
+            return
         try:
             result, body = await self._answer(scope, receive)
         except CloudError as error:
