@@ -26,7 +26,7 @@ def test_a_ring_is_made_filled_balanced_and_read(ring):
     add(ring, "object", 3)
     assert ring("validate", "object")[0] == 1
     code, said = ring("rebalance", "object", "--seed", "1")
-    assert (code, said) == (0, "version 1: 0 replicas moved, balance 0.00 %, dispersion 0.00 %\n")
+    assert (code, said) == (0, "object: version 1, 0 replicas move, balance 0.00 %, dispersion 0.00 %\n")
     assert ring("validate", "object")[0] == 0
     assert ring("list-parts", "object", "2")[1].split() == [str(n) for n in range(64)]
     code, said = ring("show", "object")
@@ -65,3 +65,69 @@ def test_a_mistake_is_one_sentence(ring, words, sentence):
     assert said.startswith("maldon: ")
     assert sentence in said
     assert said.count("\n") == 1
+
+
+@pytest.fixture
+def rings(ring):
+    """All three, over one disk of each of four nodes that do not answer."""
+    assert ring("create", "--power", "6", "--replicas", "3")[1].count("64 partitions") == 3
+    for zone in range(4):
+        code, said = ring("add", "--zone", str(zone), "--address", f"127.0.0.1:{zone + 1}", "--device", "d1")
+        assert (code, said) == (0, "".join(f"{name}: device {zone}\n" for name in ("account", "container", "object")))
+    assert ring("rebalance")[1].count("version 1, 0 replicas move") == 3
+    return ring
+
+
+def parts(ring, name, device):
+    return len(ring("list-parts", name, str(device))[1].split())
+
+
+NAMES = ("account", "container", "object")
+
+
+def test_a_disk_is_added_drained_and_forgotten_in_all_rings_by_one_command_each(rings):
+    code, said = rings("add", "--zone", "9", "--address", "127.0.0.1:5", "--device", "d1", "--rebalance")
+    assert (code, said.count("version 2")) == (0, 3)
+    assert all(parts(rings, name, 4) > 30 for name in NAMES)
+    assert "cluster.json is not here" in said
+    assert "`maldon object recon`" in said
+    assert [rings("validate")[1].count("every replica has a device of its own")] == [3]
+    moved_before = {name: parts(rings, name, 0) for name in NAMES}
+    code, said = rings("drain", "127.0.0.1:1/d1")
+    assert (code, "must wait, because another replica of theirs moved less than 1 h ago" in said) == (0, True)
+    left = {name: parts(rings, name, 0) for name in NAMES}
+    assert all(0 < left[name] < moved_before[name] for name in NAMES)
+    assert rings("forget", "127.0.0.1:1")[0] == 1
+    code, said = rings("rebalance", "--force")
+    assert code == 0
+    code, said = rings("drain", "127.0.0.1:1")
+    assert "once it holds no objects, `maldon ring forget 127.0.0.1:1`" in said
+    assert rings("forget", "127.0.0.1:1/d1")[0] == 0
+    code, said = rings("drain", "127.0.0.1:1")
+    assert (code, said) == (
+        1, "maldon: No ring has 127.0.0.1:1; there are 127.0.0.1:2/d1, 127.0.0.1:3/d1, 127.0.0.1:4/d1, "
+        "127.0.0.1:5/d1.\n",
+    )  # fmt: skip
+
+
+def test_a_node_takes_the_place_of_another(rings):
+    before = {name: parts(rings, name, 2) for name in NAMES}
+    code, said = rings("replace", "127.0.0.1:3", "127.0.0.1:30")
+    assert (code, "Start its storage node first" in said) == (1, True)
+    code, said = rings("replace", "127.0.0.1:3", "127.0.0.1:30", "--force")
+    assert (code, said.count("version 2")) == (0, 3)
+    assert {name: parts(rings, name, 2) for name in NAMES} == before
+    assert "127.0.0.1:30 " in rings("show", "object")[1]
+    assert "127.0.0.1:3 " not in rings("show", "object")[1]
+    code, said = rings("replace", "127.0.0.1:2", "127.0.0.1:20", "--force")
+    assert code == 0
+    assert rings("replace", "127.0.0.1:1", "127.0.0.1:20", "--force")[0] == 1  # it is in the rings
+    assert rings("replace", "127.0.0.1:1", "nowhere", "--force")[0] == 1
+
+
+def test_a_change_that_cannot_be_made_changes_nothing(rings):
+    rings("drain", "127.0.0.1:1")
+    before = rings("show")[1]
+    code, said = rings("drain", "127.0.0.1:2")
+    assert (code, said) == (1, "maldon: 3 replicas need as many devices with a weight.\n")
+    assert rings("show")[1] == before

@@ -33,6 +33,14 @@ def _path_hash(prefix: str, suffix: str) -> PathHash:
     return PathHash(prefix.encode(), suffix.encode())
 
 
+def read_secrets(file: File) -> Secrets | None:
+    """The secrets in a file; None where there is none."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Secrets)
+    except FileNotFoundError:
+        return None
+
+
 def read_or_make(file: File) -> Secrets:
     """The secrets in a file; of several processes that make it at once, one does."""
     if not file.exists():

@@ -134,13 +134,15 @@ class _Round:
                     self._put(part, row, self._where(part, row), moves=False)
 
     def empty_removed(self) -> None:
-        """Replicas whose disk takes none any more: they do not wait."""
+        """Replicas whose disk takes none any more. Those of one that is gone do not wait; one that is drained is read."""
         for part, row in self._replicas():
-            if self.table[row][part] not in self.share:
-                if part in self.touched:
-                    self.waiting += 1
-                else:
-                    self._put(part, row, self._where(part, row))
+            here = self.table[row][part]
+            if here in self.share:
+                continue
+            if part in self.touched or not (self.devices[here].removed or self._movable(part)):
+                self.waiting += 1
+            else:
+                self._put(part, row, self._where(part, row))
 
     def spread(self) -> None:
         """Replicas nearer to others than they need be."""
