@@ -134,7 +134,7 @@ class _Round:
                     self._put(part, row, self._where(part, row), moves=False)
 
     def empty_removed(self) -> None:
-        """Replicas whose disk takes none any more. Those of one that is gone do not wait; one that is drained is read."""
+        """Replicas whose disk takes none any more. What is on one that is drained is read, and rests after a move."""
         for part, row in self._replicas():
             here = self.table[row][part]
             if here in self.share:
