@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maldon.objectstore.coding.code import read_code
 from maldon.objectstore.ring.builder import Plan, rebalance
 from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.file import write
@@ -29,12 +30,13 @@ class Node:
     home: Path
     address: str
     options: tuple[Any, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
     cluster: Cluster | None = None
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def start(self, *, tends: bool = False) -> None:
         """`tends`: with its loops; without them a test calls those that it wants."""
-        settings = ObjectSettings(address=self.address, known_s=0.0, connect_timeout_s=2.0)
+        settings = ObjectSettings(address=self.address, known_s=0.0, connect_timeout_s=2.0, **self.settings)
         self.cluster = open_cluster(self.home, settings, {type(chosen): chosen for chosen in self.options})
         loops = await self._stack.enter_async_context(disks(self.cluster))
         if tends:
@@ -62,23 +64,31 @@ async def _end(task: "asyncio.Task[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def write_rings(nodes: list[Node], replicas: int) -> None:
+def write_rings(nodes: list[Node], replicas: int, *names: str) -> None:
     """The same rings for all, over all of their disks."""
     devices = tuple(RingDevice(n, 1, n, node.address, "disk-1", 1.0) for n, node in enumerate(nodes))
     plan = rebalance(Plan(4, replicas, devices=devices), 1, random.Random(1)).plan
     for node in nodes:
-        for name in ("account", "container", "object"):
+        for name in names or ("account", "container", "object"):
             write(node.home / "rings" / f"{name}.ring", plan)
 
 
 @contextlib.asynccontextmanager
 async def object_cluster(
-    folder: Path, count: int = 3, replicas: int = 3, options: tuple[Any, ...] = ()
+    folder: Path, count: int = 3, replicas: int = 3, options: tuple[Any, ...] = (), code: str = "", **settings: Any
 ) -> AsyncIterator[list[Node]]:
-    """Nodes that run and know each other; `options` are settings of layers."""
+    """Nodes that run and know each other; `options` are settings of layers. With a `code` (isa_l_rs_vand/2+1) that is
+    what containers get that ask for nothing else, and a node has one fragment of an object at most.
+    """
+    if code:
+        settings |= {"policies": ("0:whole", f"1:coded:ec={code}"), "default_policy": "coded"}
     held = [held_port() for _ in range(count)]  # while a node is stopped, nobody else gets its address
-    nodes = [Node(folder / f"n{n}", f"127.0.0.1:{port.getsockname()[1]}", options) for n, port in enumerate(held)]
+    nodes = [
+        Node(folder / f"n{n}", f"127.0.0.1:{port.getsockname()[1]}", options, settings) for n, port in enumerate(held)
+    ]
     write_rings(nodes, replicas)
+    if code:
+        write_rings(nodes, read_code(code).fragments, "object-1")
     open_cluster(nodes[0].home, ObjectSettings())  # makes the secrets that the others get copies of
     for node in nodes[1:]:
         (node.home / "objects").mkdir(parents=True)

@@ -129,3 +129,20 @@ def test_a_change_that_cannot_be_made_changes_nothing(rings):
     code, said = rings("drain", "127.0.0.1:2")
     assert (code, said) == (1, "maldon: 3 replicas need as many devices with a weight.\n")
     assert rings("show")[1] == before
+
+
+def test_a_ring_has_a_place_for_each_fragment_of_its_policy(ring, tmp_path):
+    (tmp_path / "maldon.toml").write_text('[object]\npolicies = ["0:gold", "1:deep:ec=isa_l_rs_vand/4+2"]\n')
+    for name, replicas in (("object", "3"), ("object-1", "5")):
+        assert ring("create", name, "--power", "4", "--replicas", replicas)[0] == 0
+        add(ring, name, 6)
+        assert ring("rebalance", name)[0] == 0
+    assert ring("validate", "object")[0] == 0
+    code, said = ring("validate", "object-1")
+    assert (code, said) == (
+        1,
+        "maldon: The storage policy 'deep' (isa_l_rs_vand/4+2) wants a ring object-1 with 6 replicas, "
+        "and there is one with 5.\n",
+    )
+    (tmp_path / "maldon.toml").write_text('[object]\npolicies = ["0:gold", "1:deep:ec=none/4+2"]\n')
+    assert "there is no erasure code 'none'" in ring("validate", "object-1")[1]

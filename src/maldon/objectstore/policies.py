@@ -3,22 +3,29 @@
 A policy is known by its index in the rings and databases and by its name to users. Policy 0 must exist: it is the one
 of containers that are older than policies. The default is what a container gets that names none; changing it touches no
 container that exists.
+
+    0:gold                                  whole copies, as many as the ring says
+    1:silver:tin                            the same, under two names
+    2:deep:ec=isa_l_rs_vand/4+2             fragments of an erasure code (`coding/code.py`), a ring of six replicas
+    3:old:deprecated                        for containers that have it
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from maldon.kernel.settings import BadSetting
+from maldon.objectstore.coding.code import Code, read_code
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Its objects are kept as whole copies, as many as its ring says."""
+    """Its objects are kept as whole copies, as many as its ring says, or as the fragments of a code."""
 
     index: int
     name: str
     aliases: tuple[str, ...] = ()
     deprecated: bool = False
+    code: Code | None = None
 
 
 class Policies:
@@ -59,7 +66,12 @@ def read_policies(texts: Iterable[str], default: str = "") -> Policies:
 
 def _read(text: str) -> Policy:
     index, *words = text.split(":")
-    names = [word for word in words if word != "deprecated"]
-    if not (index.isascii() and index.isdigit() and names and all(names)) or any("=" in name for name in names):
-        raise BadSetting(f"[object] policies wants index:name[:alias…][:deprecated], not {text!r}.")
-    return Policy(int(index), names[0], tuple(names[1:]), "deprecated" in words)
+    codes = [word.removeprefix("ec=") for word in words if word.startswith("ec=")]
+    names = [word for word in words if word != "deprecated" and not word.startswith("ec=")]
+    named = names and all(names) and not any("=" in name for name in names)
+    if not (index.isascii() and index.isdigit() and named and len(codes) <= 1):
+        raise BadSetting(
+            f"[object] policies wants index:name[:alias…][:ec=kind/data+parity][:deprecated], not {text!r}."
+        )
+    code = read_code(codes[0]) if codes else None
+    return Policy(int(index), names[0], tuple(names[1:]), "deprecated" in words, code)

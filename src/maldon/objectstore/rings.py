@@ -1,4 +1,8 @@
-"""The rings of this process: read from files where there are some, otherwise those of one node with one disk."""
+"""The rings of this process: read from files where there are some, otherwise those of one node with one disk.
+
+A policy of an erasure code wants a ring with as many replicas as the code has fragments: each replica of a partition is
+the place of the fragment with its number.
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from maldon.kernel.errors import Unavailable
+from maldon.kernel.settings import BadSetting
+from maldon.objectstore.coding.code import Code
 from maldon.objectstore.path import PathHash
 from maldon.objectstore.policies import Policy
 from maldon.objectstore.ring.file import RingFile
@@ -34,6 +40,9 @@ class Rings:
         }
         self.account, self.container = self.files["account"].ring, self.files["container"].ring
         self._objects = {index: self.files[name].ring for index, name in names.items()}
+        self._codes = {policy.index: policy.code for policy in policies if policy.code is not None}
+        for policy in policies:
+            check_replicas(policy, self._objects[policy.index]().replicas)
 
     def object(self, policy: int) -> Ring:
         """The ring of a storage policy. Raises Unavailable for one that this node knows nothing of."""
@@ -41,6 +50,10 @@ class Rings:
         if ring is None:
             raise Unavailable("", internal=f"no storage policy has the index {policy}")
         return ring()
+
+    def code(self, policy: int) -> Code | None:
+        """The erasure code of a storage policy; None for one of whole copies."""
+        return self._codes.get(policy)
 
     def look(self) -> None:
         """Read now what was replaced."""
@@ -72,3 +85,12 @@ class Rings:
 def object_ring(policy: int) -> str:
     """The name of the ring of a storage policy."""
     return f"object-{policy}" if policy else "object"
+
+
+def check_replicas(policy: Policy, replicas: float) -> None:
+    """Raise BadSetting for a ring that has no place for each of a code's fragments."""
+    if policy.code is not None and policy.code.fragments != replicas:
+        raise BadSetting(
+            f"The storage policy {policy.name!r} ({policy.code.scheme}) wants a ring {object_ring(policy.index)} with "
+            f"{policy.code.fragments} replicas, and there is one with {replicas:g}."
+        )

@@ -18,7 +18,8 @@ class ObjectSettings:
     )
     workers: int = option(1, "Processes that serve objects from this node's disks.")
     policies: tuple[str, ...] = option(
-        ("0:Policy-0",), "Storage policies, each index:name[:alias…], then :deprecated where it is so."
+        ("0:Policy-0",),
+        "Storage policies, each index:name[:alias…], then :ec=kind/data+parity for an erasure code and :deprecated.",
     )
     default_policy: str = option("", "Policy of a new container that names none; empty is the one with index 0.")
     without: tuple[str, ...] = option(

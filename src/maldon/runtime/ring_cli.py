@@ -16,6 +16,8 @@ from typing import Any
 import click
 import msgspec
 
+from maldon.kernel.settings import BadSetting
+from maldon.objectstore.policies import Policies
 from maldon.objectstore.recon.asking import Asking
 from maldon.objectstore.ring.builder import Plan, shares
 from maldon.objectstore.ring.changing import (
@@ -32,7 +34,7 @@ from maldon.objectstore.ring.changing import (
 )
 from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.file import alone, write
-from maldon.objectstore.rings import object_ring
+from maldon.objectstore.rings import check_replicas, object_ring
 from maldon.objectstore.secrets import read_secrets
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.object_home import policies_of
@@ -274,12 +276,24 @@ def rebalance_(home: Path, name: str | None, *, seed: int | None, force: bool, a
 @HOME
 @NAMES
 def validate(home: Path, name: str | None) -> None:
-    """Check that every replica has a disk of its own; exit 1 with what is wrong."""
+    """Check that every replica, or fragment of a code, has a disk of its own; exit 1 with what is wrong."""
+    policies = policies_of(home)
     for one in [name] if name else ring_names(home):
         plan = read_ring(ring_path(home, one))
+        _check_policy(policies, one, plan)
         if wrong := unsound(plan):
             raise Trouble(f"{wrong} in the ring {one}; rebalance the ring.")
         click.echo(f"{one}: every replica has a device of its own; {state(plan)}")
+
+
+def _check_policy(policies: Policies, name: str, plan: Plan) -> None:
+    """Raise Trouble for a ring without a place for each fragment of the storage policy it is for."""
+    try:
+        for policy in policies:
+            if object_ring(policy.index) == name:
+                check_replicas(policy, plan.replicas)
+    except BadSetting as error:
+        raise Trouble(str(error)) from error
 
 
 @ring.command()

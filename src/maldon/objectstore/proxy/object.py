@@ -10,6 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from functools import lru_cache, partial
 
 from maldon.kernel.errors import BadRequest, CloudError, NotFound, PreconditionFailed, TooLarge
+from maldon.objectstore.coding.looking import look
+from maldon.objectstore.coding.reading import begun
+from maldon.objectstore.coding.reading import read as read_coded
+from maldon.objectstore.coding.whole import told_as_whole
+from maldon.objectstore.coding.writing import write as write_coded
 from maldon.objectstore.node import Book, Footer, Incoming, Put, Reading, Record, Spot, Superseded
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy import conditions
@@ -23,7 +28,7 @@ from maldon.objectstore.proxy.reading import SYSMETA, Readable, answer
 from maldon.objectstore.proxy.removing import remove
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import SMALL, TRUE, Body, ObjectRequest
-from maldon.objectstore.proxy.spread import spread
+from maldon.objectstore.proxy.spread import alike, spread
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.proxy.times import http_date
 from maldon.objectstore.telling import row_of
@@ -46,6 +51,8 @@ class LengthRequired(CloudError):
 async def get(store: Store, request: ObjectRequest) -> Response:
     """GET and HEAD."""
     place = await _place(store, request, "x-container-read")
+    if place.code is not None:
+        return await _get_coded(store, request, place)
     headers = request.headers
     if not PLAIN.isdisjoint(headers):
         record = await find_record(store, request, place)
@@ -62,6 +69,20 @@ async def get(store: Store, request: ObjectRequest) -> Response:
     return Response(200, _whole(_alive(store, reading.record, request)), reading.body)
 
 
+async def _get_coded(store: Store, request: ObjectRequest, place: Place) -> Response:
+    """GET and HEAD of what is in fragments."""
+    newest = request.headers.get("x-newest", "").lower() in TRUE
+    version = await look(store.placing, place, request.path, newest=newest)
+    if version is None:
+        raise NotFound("")
+    record = _alive(store, told_as_whole(version.record), request)
+    read = partial(read_coded, store.placing, place, request.path, version)
+    at = max(record.timestamp, record.posted_at)
+    response = answer(request, Readable(headers_of(record), record.size, record.etag, at, read))
+    response.body = await begun(response.body)
+    return response
+
+
 def _whole(record: Record) -> dict[str, str]:
     """The headers of an answer that has all of it."""
     shown = headers_of(record)
@@ -76,21 +97,27 @@ def _lives(reading: Reading) -> bool:
 
 async def find_record(store: Store, request: ObjectRequest, place: Place) -> Record:
     """What is held of the object. Raises NotFound."""
-    path = request.path
-    record: Record | None
-    if len(place.primaries) == 1:
-        device = place.primaries[0]
-        record = await store.placing.nodes.at(device.address).head_object(place.spot(device), path)
-    elif request.headers.get("x-newest", "").lower() in TRUE:
-        records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path))
-        record = max(records, key=lambda one: (one.timestamp, one.posted_at), default=None)
-    else:
-        record = await ask(
-            store.placing, place, lambda node, spot, _: node.head_object(spot, path), lambda one: not one.deleted
-        )
+    record = await _held(store, request, place)
     if record is None:
         raise NotFound("")
     return _alive(store, record, request)
+
+
+async def _held(store: Store, request: ObjectRequest, place: Place) -> Record | None:
+    """The same, be it expired or a tombstone."""
+    path, newest = request.path, request.headers.get("x-newest", "").lower() in TRUE
+    if place.code is not None:
+        version = await look(store.placing, place, path, newest=newest)
+        return None if version is None else told_as_whole(version.record)
+    if len(place.primaries) == 1:
+        device = place.primaries[0]
+        return await store.placing.nodes.at(device.address).head_object(place.spot(device), path)
+    if newest:
+        records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path))
+        return max(records, key=lambda one: (one.timestamp, one.posted_at), default=None)
+    return await ask(
+        store.placing, place, lambda node, spot, _: node.head_object(spot, path), lambda one: not one.deleted
+    )
 
 
 def _alive(store: Store, record: Record, request: ObjectRequest) -> Record:
@@ -169,6 +196,8 @@ async def _footed(body: Body, footer: Callable[[], dict[str, str]]) -> AsyncIter
 
 async def write(store: Store, path: Path, place: Place, written: Put, body: Incoming) -> Record:
     """Write it to all replicas; what one of them holds now."""
+    if place.code is not None:
+        return await write_coded(store.placing, place, place.code, path, written, body)
     if len(place.primaries) == 1:
         device, told = place.primaries[0], store.placing.teachings(path, 1)[0]
         return await store.placing.nodes.at(device.address).put_object(place.spot(device), path, written, body, told)
@@ -182,7 +211,7 @@ async def write(store: Store, path: Path, place: Place, written: Put, body: Inco
     if isinstance(body, bytes):
         records = await say(store.placing, place, lambda node, spot, n: one(node, spot, n, body))
     else:
-        records = await spread(store.placing, place, body, one)
+        records = await spread(store.placing, place, alike(body, len(place.primaries)), one)
     await lessons.make_up(row_of(path, records[0], place.policy))
     return records[0]
 
@@ -266,7 +295,7 @@ async def _must_end_then(store: Store, request: ObjectRequest, place: Place, end
     """Raise PreconditionFailed unless it is to end at that moment: what the expirer takes away must be what it saw."""
     if not end.isdecimal():
         raise BadRequest("Bad X-If-Delete-At header value")
-    record = await ask(store.placing, place, lambda node, spot, _: node.head_object(spot, request.path))
+    record = await _held(store, request, place)
     if record is None or record.headers.get("x-delete-at") != end:
         raise PreconditionFailed("X-If-Delete-At and X-Delete-At do not match")
 
@@ -275,7 +304,7 @@ def _before(store: Store, records: list[Record | None], request: ObjectRequest) 
     """What there was, as one of the replicas knew it. Raises NotFound."""
     for record in records:
         if record is not None and not record.deleted:
-            return _alive(store, record, request)
+            return _alive(store, told_as_whole(record), request)
     raise NotFound("")
 
 

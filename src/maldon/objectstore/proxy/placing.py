@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from maldon.kernel.errors import Unavailable
+from maldon.objectstore.coding.code import Code
 from maldon.objectstore.node import BookNode, ObjectNode, Spot, Teaching
 from maldon.objectstore.path import Path
 from maldon.objectstore.ring.device import RingDevice
@@ -31,19 +33,20 @@ class Nodes(Protocol):
 
 
 class Place(NamedTuple):
-    """Where one thing belongs. `primaries` are the devices that should hold it."""
+    """Where one thing belongs. `primaries` are the devices that should hold it, or one fragment each by its `code`."""
 
     ring: Ring
     partition: int
     policy: int
     primaries: Sequence[RingDevice]
+    code: Code | None = None
 
     def spot(self, device: RingDevice) -> Spot:
         return Spot(device.device, self.partition, self.policy)
 
     @property
     def quorum(self) -> int:
-        return (len(self.primaries) + 1) // 2
+        return (len(self.primaries) + 1) // 2 if self.code is None else self.code.quorum
 
 
 class Patience:
@@ -76,6 +79,7 @@ class Placing:
 
     def __init__(self, rings: Rings, nodes: Nodes, settings: ObjectSettings) -> None:
         self._rings, self.nodes, self.patience = rings, nodes, Patience(settings)
+        self.node_timeout_s = settings.node_timeout_s
 
     def book(self, path: Path) -> Place:
         """Of an account or a container."""
@@ -86,7 +90,14 @@ class Placing:
     def object(self, path: Path, policy: int) -> Place:
         ring = self._rings.object(policy)
         partition = ring.partition(path)
-        return Place(ring, partition, policy, ring.nodes(partition))
+        place = Place(ring, partition, policy, ring.nodes(partition), self._rings.code(policy))
+        if place.code is not None and place.code.fragments != len(place.primaries):
+            raise Unavailable("", internal=f"partition {partition} of policy {policy} has no place for each fragment")
+        return place
+
+    def code(self, policy: int) -> Code | None:
+        """The erasure code of a storage policy; None for one of whole copies."""
+        return self._rings.code(policy)
 
     def objects(self, policy: int) -> Ring:
         """The ring of a storage policy."""

@@ -42,6 +42,11 @@ async def _all(placing: Placing, place: Place, verb: Verb[T]) -> list[T]:
         asyncio.create_task(_one(placing, place, verb, (device, n), handoffs), name=f"replica {n}")
         for n, device in enumerate(place.primaries)
     ]
+    return await agreed(place, tasks)
+
+
+async def agreed(place: Place, tasks: list[asyncio.Task[T]]) -> list[T]:
+    """What the replicas asked by these tasks answer: a quorum, and those that are not much slower."""
     try:
         pending: set[asyncio.Task[T]] = set(tasks)
         while pending and _answered(tasks) < place.quorum:
