@@ -8,6 +8,7 @@ stands for another (symlink, versions) sits right above the core.
 from maldon.objectstore.middleware import (
     bulk_delete,
     bulk_upload,
+    cname_lookup,
     container_sync,
     copy,
     cors,
@@ -43,6 +44,7 @@ LAYERS: tuple[Layer, ...] = (
     healthcheck.LAYER,
     recon.LAYER,
     crossdomain.LAYER,
+    cname_lookup.LAYER,
     domain_remap.LAYER,
     name_check.LAYER,
     etag_quoter.LAYER,

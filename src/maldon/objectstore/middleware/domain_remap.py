@@ -59,8 +59,9 @@ def make(store: Store, below: Handler) -> Handler:
     return handle
 
 
-def _info(store: Store) -> dict[str, Any]:
-    return {"default_reseller_prefix": (store.option(DomainRemapSettings).reseller_prefixes or ("",))[0]}
+def _info(store: Store) -> dict[str, Any] | None:
+    wanted = store.option(DomainRemapSettings)
+    return {"default_reseller_prefix": (wanted.reseller_prefixes or ("",))[0]} if wanted.storage_domains else None
 
 
 LAYER = Layer("domain_remap", make, _info, settings=DomainRemapSettings)

@@ -45,13 +45,13 @@ Handler = Callable[[ObjectRequest], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """`info` gives the layer's section of /info, None to leave it out; `settings` is the class of its options: they
-    are the section [object-<name>] of the settings file and come by `store.option(…)`.
+    """`info` gives the layer's section of /info; without it, or where it gives None, there is none. `settings` is the
+    class of its options: they are the section [object-<name>] of the settings file and come by `store.option(…)`.
     """
 
     name: str
     make: "Callable[[Store, Handler], Handler]"
-    info: "Callable[[Store], dict[str, Any]] | None" = None
+    info: "Callable[[Store], dict[str, Any] | None] | None" = None
     settings: type[Any] | None = None
 
 

@@ -41,7 +41,8 @@ def information(store: Store, layers: Sequence[Layer]) -> dict[str, Any]:
             if not p.deprecated
         ],
     }  # fmt: skip
-    sections = {layer.name: layer.info(store) for layer in layers if layer.info is not None}
+    told = {layer.name: layer.info(store) for layer in layers if layer.info is not None}
+    sections = {name: section for name, section in told.items() if section is not None}
     return {"swift": swift, "maldon": {"version": __version__}, **sections}
 
 
