@@ -196,6 +196,23 @@ async def test_quotas_of_an_account_are_a_reseller_admins(own):
     assert (await own("PUT", "c/q", b"1" * 100)).status == 201
 
 
+async def test_quotas_of_a_storage_policy_are_for_what_is_in_it(tmp_path):
+    async with object_store(tmp_path, policies=("0:gold", "1:Silver")) as store:
+        await store("PUT", "g")
+        await store("PUT", "s", X_Storage_Policy="silver")
+        reseller = store.as_("reseller", store.account)
+        limits = {"X_Account_Quota_Bytes_Policy_Silver": "4", "X_Account_Quota_Count_Policy_Gold": "0"}
+        assert (await reseller("POST", **limits)).status == 204
+        assert (await store("HEAD")).headers["x-account-quota-bytes-policy-silver"] == "4"
+        assert [(await store("PUT", "s/o", body)).status for body in (b"12345", b"1234")] == [413, 201]
+        full = await store("PUT", "g/o", b"")
+        assert (full.status, full.body) == (413, b"Upload exceeds policy quota.")
+        assert (await reseller("PUT", "g/o", b"")).status == 201
+        assert (await reseller("POST", X_Account_Quota_Bytes_Policy_Bronze="4")).status == 400
+        assert (await reseller("POST", X_Remove_Account_Quota_Count_Policy_Gold="x")).status == 204
+        assert (await store("PUT", "g/p", b"")).status == 201
+
+
 async def test_a_store_may_be_for_reading_only(tmp_path):
     async with object_store(tmp_path) as store:
         await store("PUT", "c")

@@ -42,26 +42,46 @@ def account_quotas(store: Store, below: Handler) -> Handler:
         """Quotas become sysmeta. Raises Forbidden for who is no reseller admin, BadRequest for what is no number."""
         headers = request.headers
         for name in [n for n in headers if n.startswith(SET) or n in {OLD, f"x-remove-{OLD[2:]}"}]:
-            roles = {role.lower() for role in request.actor.roles} if request.actor else set()
-            if roles.isdisjoint({store.settings.reseller_admin_role.lower(), ".reseller_admin"}):
+            if not _is_reseller(request):
                 raise Forbidden("")
             value = "" if name.startswith("x-remove-") else headers[name]
             if value and not (value.isascii() and value.isdigit()):
                 raise BadRequest("Invalid quota")
             if name.startswith(SET):
-                headers[KEPT + name.rpartition("account-quota-")[2]] = value
+                kept = name.rpartition("account-quota-")[2]
+                _, of_policy, policy = kept.partition("-policy-")
+                if of_policy and value and store.policies.named(policy) is None:
+                    raise BadRequest(f"There is no storage policy {policy[:100]!r}.")
+                headers[KEPT + kept] = value
                 del headers[name]
+
+    def _is_reseller(request: ObjectRequest) -> bool:
+        roles = {role.lower() for role in request.actor.roles} if request.actor else set()
+        return not roles.isdisjoint({store.settings.reseller_admin_role.lower(), ".reseller_admin"})
 
     async def _object(request: ObjectRequest) -> Response:
         account = await store.known.account(request.path)
-        if account is not None and any(name.startswith((KEPT, OLD)) for name in account.headers):
-            admin = request.actor is not None and store.settings.reseller_admin_role in request.actor.roles
-            limit = _number(account.headers, f"{KEPT}bytes", OLD)
-            count = _number(account.headers, f"{KEPT}count")
-            if not admin:
-                _check("Upload exceeds quota.", limit, account.size + (request.body.length or 0))
-                _check("Upload exceeds quota.", count, account.objects + 1)
+        if (
+            account is not None
+            and not _is_reseller(request)
+            and any(name.startswith((KEPT, OLD)) for name in account.headers)
+        ):
+            size, headers = request.body.length or 0, account.headers
+            _check("Upload exceeds quota.", _number(headers, f"{KEPT}bytes", OLD), account.size + size)
+            _check("Upload exceeds quota.", _number(headers, f"{KEPT}count"), account.objects + 1)
+            await _policy(request, account, size)
         return await below(request)
+
+    async def _policy(request: ObjectRequest, account: Book, size: int) -> None:
+        """The same for what is in the container's storage policy."""
+        container = store.known.remembered(request.path) or await store.known.container(request.path)
+        policy = store.policies.get(container.policy) if container is not None else None
+        if policy is None:
+            return
+        _, objects, used = account.shares.get(policy.index, (0, 0, 0))
+        name = policy.name.lower()
+        _check("Upload exceeds policy quota.", _number(account.headers, f"{KEPT}bytes-policy-{name}"), used + size)
+        _check("Upload exceeds policy quota.", _number(account.headers, f"{KEPT}count-policy-{name}"), objects + 1)
 
     return handle
 
