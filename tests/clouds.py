@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,10 +174,11 @@ def running_cloud(
     simulate: bool,
     hosts: int = 1,
     settings: str = "",
+    prepare: Callable[[RunningCloud], None] = lambda _: None,
     user: tuple[str, ...] = (),
     beside: RunningCloud | None = None,
 ) -> Iterator[RunningCloud]:
-    """A cloud that is purged at the end, whatever happens.
+    """A cloud that is purged at the end, whatever happens. `prepare` has its home and port before it starts.
 
     `user` is put before its commands (`setpriv …`). A real cloud has a client namespace of its own, or shares that of
     the one it is `beside`.
@@ -193,6 +194,7 @@ def running_cloud(
         cloud.home.mkdir()
         if settings:
             (cloud.home / "maldon.toml").write_text(settings)
+        prepare(cloud)
         cloud.start()
         yield cloud
     finally:

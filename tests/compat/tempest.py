@@ -32,6 +32,19 @@ SETTINGS = """
 lockout_attempts = 4
 lockout_s = 5
 password_unique_last = 2
+
+[object]
+policies = ["0:gold", "1:silver"]
+"""
+SYNC = """
+[object-container_sync]
+realms = "{realms}"
+interval_s = 2.0
+"""
+REALMS = """
+[realm1]
+key = between clusters
+cluster_name1 = http://127.0.0.1:{port}/object-store/v1/
 """
 STESTR = """[DEFAULT]
 test_path = {tempest}/test_discover
@@ -117,12 +130,20 @@ def regex_of(test: str) -> str:
     return rf"^{re.escape(test)}(\[|$)"
 
 
+def _let_it_sync(cloud: RunningCloud) -> None:
+    """A realm of which the cloud itself is the one cluster."""
+    realms = cloud.home / "container-sync-realms.conf"
+    realms.write_text(REALMS.format(port=cloud.port))
+    with (cloud.home / "maldon.toml").open("a") as settings:
+        settings.write(SYNC.format(realms=realms))
+
+
 @contextlib.contextmanager
 def tempest(*, home: Path | None = None, folder: Path | None = None, workers: int = 2) -> Iterator[Tempest]:
     """Tempest ready to run against a cloud of its own, or the simulated one that runs in `home`."""
     with contextlib.ExitStack() as stack:
         if home is None:
-            cloud = stack.enter_context(running_cloud(simulate=True, hosts=2, settings=SETTINGS))
+            cloud = stack.enter_context(running_cloud(simulate=True, hosts=2, settings=SETTINGS, prepare=_let_it_sync))
         else:
             cloud = RunningCloud(home, 0, simulate=True)
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maldon-tempest-")))
