@@ -138,7 +138,7 @@ async def call(app: Any, method: str, path: str, query: str, headers: dict[str, 
         if message["type"] == "http.response.start":
             status = message["status"]
             for name, value in message["headers"]:
-                got[name.decode().lower()] = value.decode()
+                got[name.decode().lower()] = value.decode("utf-8", "surrogateescape")
         else:
             chunks.append(message.get("body", b""))
 

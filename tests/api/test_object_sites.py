@@ -69,13 +69,15 @@ async def test_many_things_are_deleted_at_once(store):
     assert b"<response_status>400 Bad Request</response_status>" in xml.body
 
 
-def archive(mode: str, files: dict[str, bytes]) -> bytes:
+def archive(mode: str, files: dict[str, bytes], **about: str) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode) as tar:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
-            info.pax_headers = {"SCHILY.xattr.user.meta.colour": "red"}
+            info.pax_headers = {"SCHILY.xattr.user.meta.colour": "red"} | {
+                f"SCHILY.xattr.user.{name}": value for name, value in about.items()
+            }
             tar.addfile(info, io.BytesIO(content))
     return out.getvalue()
 
@@ -91,6 +93,16 @@ async def test_an_archive_is_unpacked(store, kind, mode):
     inner = await store("PUT", "c/pre", packed, f"extract-archive={kind}", Accept="application/json")
     assert inner.json["Number Files Created"] == 3
     assert (await store("GET", "c/pre/top")).body == b"in no container"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("meta.a", "x\r\nSet-Cookie: y"), ("meta.a: b\r\nc", "x"), ("mime_type", "a/b\r\nx: y"), ("meta.a", "x\0")],
+)
+async def test_an_archive_adds_no_line_to_an_answer(store, name, value):
+    packed = archive("w", {"a": b"1", "b": b"2"}, **{name: value})
+    done = await store("PUT", "c", packed, "extract-archive=tar", Accept="application/json")
+    assert (done.json["Number Files Created"], [why for _, why in done.json["Errors"]]) == (0, ["400 Bad Request"] * 2)
 
 
 async def test_an_archive_that_is_none(store):

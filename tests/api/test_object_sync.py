@@ -204,11 +204,13 @@ async def test_what_the_other_does_not_take_holds_up_nothing(tmp_path):
         assert (await store("PUT", "c", **headers)).status == 201
         for name in ("a", "much too long", "z"):
             await store("PUT", f"c/{name}", b"x")
+        await store("PUT", "c/bytes", b"x", X_Object_Meta_A="\udcff")  # which this client cannot send
         loop = syncer(store)
         assert (await loop.once(), await loop.once()) == (2, 0)
         assert [row["name"] for row in await listing(small)] == ["a", "z"]
         await store("DELETE", "c/much too long")
-        assert (await loop.once(), await loop.once()) == (2, 0)  # as a name that failed, and as a change
+        await store("DELETE", "c/bytes")
+        assert (await loop.once(), await loop.once()) == (4, 0)  # as names that failed, and as changes
 
 
 async def test_urls_are_only_those_of_hosts_that_are_allowed(tmp_path, clouds):

@@ -20,7 +20,7 @@ from maldon.objectstore.path import Path
 from maldon.objectstore.proxy import conditions
 from maldon.objectstore.proxy.expiry import expired, wanted_end
 from maldon.objectstore.proxy.lessons import Lessons
-from maldon.objectstore.proxy.metadata import check_metadata
+from maldon.objectstore.proxy.metadata import as_given, as_kept, check_metadata
 from maldon.objectstore.proxy.names import check_names
 from maldon.objectstore.proxy.placing import Node, Place
 from maldon.objectstore.proxy.quorum import ask, ask_all, say
@@ -133,7 +133,7 @@ def _opens_expired(store: Store, request: ObjectRequest) -> bool:
 def headers_of(record: Record) -> dict[str, str]:
     """What an answer says of an object, its length aside."""
     at = max(record.timestamp, record.posted_at)
-    return {**record.headers, "etag": record.etag, "last-modified": http_date(at), "x-timestamp": text(at)}
+    return {**as_given(record.headers), "etag": record.etag, "last-modified": http_date(at), "x-timestamp": text(at)}
 
 
 def _readable(store: Store, request: ObjectRequest, place: Place, record: Record) -> Readable:
@@ -233,7 +233,7 @@ def _kept(store: Store, request: ObjectRequest) -> dict[str, str]:
     kept["content-type"] = content_type(request)
     if (end := wanted_end(headers)) is not None:
         kept["x-delete-at"] = end
-    return {name: value for name, value in kept.items() if value or name.startswith(META)}
+    return as_kept({name: value for name, value in kept.items() if value or name.startswith(META)})
 
 
 @lru_cache(maxsize=1024)
@@ -272,7 +272,7 @@ async def post(store: Store, request: ObjectRequest) -> Response:
         kept["content-type"] = content_type(request)
     if (end := wanted_end(headers)) is not None:
         kept["x-delete-at"] = end
-    told = store.placing.teachings(path, len(place.primaries))
+    told, kept = store.placing.teachings(path, len(place.primaries)), as_kept(kept)
     records = await say(
         store.placing, place, lambda node, spot, n: node.post_object(spot, path, request.timestamp, kept, told[n])
     )

@@ -17,6 +17,7 @@ from maldon.kernel.ids import new_id
 from maldon.objectstore import timestamp
 from maldon.objectstore.daemons.audit_objects import Pace
 from maldon.objectstore.middleware.carrying import AS_IT_IS
+from maldon.objectstore.proxy.metadata import is_text
 from maldon.objectstore.sync.realms import signature
 from maldon.objectstore.sync.settings import ContainerSyncSettings
 from maldon.objectstore.sync.target import Target
@@ -69,6 +70,8 @@ class Remote:
 
     async def put(self, upload: Upload) -> None:
         """Write it, unless there is something newer. Raises Away, NotTaken."""
+        if not all(map(is_text, upload.headers.values())):
+            raise NotTaken("its metadata is no text, and cannot be sent")
         source = _Source(upload, self._pace)
         headers = {**upload.headers, "Content-Length": str(upload.size)}
         try:
