@@ -141,8 +141,10 @@ def test_a_ring_has_a_place_for_each_fragment_of_its_policy(ring, tmp_path):
     code, said = ring("validate", "object-1")
     assert (code, said) == (
         1,
-        "maldon: The storage policy 'deep' (isa_l_rs_vand/4+2) wants a ring object-1 with 6 replicas, "
-        "and there is one with 5.\n",
+        (
+            "maldon: The storage policy 'deep' (isa_l_rs_vand/4+2) wants a ring object-1 with 6 replicas, "
+            "and there is one with 5.\n"
+        ),
     )
     (tmp_path / "maldon.toml").write_text('[object]\npolicies = ["0:gold", "1:deep:ec=none/4+2"]\n')
     assert "there is no erasure code 'none'" in ring("validate", "object-1")[1]
