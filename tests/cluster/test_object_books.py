@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from maldon.objectstore.books.ranges import Ranges
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
@@ -113,3 +114,37 @@ async def test_a_container_is_sharded_over_nodes(nodes):
         assert (await node.asker()("GET", "box")).body.decode().split() == sorted(names)
     assert (await nodes[0].asker()("DELETE", "box/10")).status == 204
     assert "10" not in (await nodes[0].asker()("GET", "box")).body.decode().split()
+
+
+async def test_empty_shards_are_joined_over_nodes(nodes):
+    asker = nodes[0].asker()
+    await asker("PUT", "box")
+    names = [f"{n:02d}" for n in range(20)]
+    for name in names:
+        assert (await asker("PUT", f"box/{name}", b"12345")).status == 201
+    loops = [Loops(node) for node in nodes]
+    for one in loops:
+        for shelf in one.books.shelves.values():
+            shelf.settings = replace(shelf.settings, shard_rows=8)
+
+    async def tend():
+        for _ in range(4):
+            for one in loops:
+                await one.sharder.once()
+                await one.teller.all()
+                await one.replicator.once()
+
+    await tend()
+    for name in names[4:]:
+        assert (await asker("DELETE", f"box/{name}")).status == 204
+    await tend()
+    place = loops[0].placing.book(BOX)
+    for one, node in zip(loops, nodes, strict=True):
+        ranges = Ranges(await one.books.read_ranges(place.spot(place.primaries[0]), BOX)).living
+        assert [(part.home, part.lower, part.upper) for part in ranges] == [(Home.SHARD, "", "")]
+        told = await node.asker()("GET", "box")
+        assert told.body.decode().split() == names[:4]
+        assert (told.headers["x-container-object-count"], told.headers["x-container-bytes-used"]) == ("4", "20")
+    await nodes[1].stop()
+    assert (await nodes[2].asker()("PUT", "box/99", b"12345")).status == 201
+    assert (await nodes[0].asker()("GET", "box", query="reverse=on&limit=2")).body.decode().split() == ["99", "03"]

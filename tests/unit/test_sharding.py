@@ -8,11 +8,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from maldon.kernel.errors import Conflict, Unavailable
-from maldon.objectstore.books.ranges import shard_path
+from maldon.objectstore.books.ranges import JOINING_HEADER, Ranges, shard_path
+from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
 from maldon.objectstore.node import Home, Query, Row
 from maldon.objectstore.path import Path
+from maldon.objectstore.timestamp import TICKS, stamp
 from tests.object_books import Cluster
 from tests.unit.test_books_listing import TEXT, scanned
 
@@ -206,3 +208,165 @@ async def test_replicas_of_a_root_split_one_after_the_other(make_cluster):
         await box.settle()
         assert cluster.rows(BOX, box.sharder._placing.nodes.here) == []
         assert await box.names() == [*"abcdefghijkl", *("m" if box is boxes[1] else "")]
+
+
+async def joined(make_cluster, kept, **wanted):
+    """A container of four shards of 100 names each, of which some are left."""
+    box = await Box(make_cluster(shard_rows=200, **wanted)).make()
+    names = [f"{n:03d}" for n in range(400)]
+    await box.put(names)
+    await box.settle()
+    assert await living(box) == 4
+    await box.remove([name for name in names if name not in kept])
+    await box.teller.all()
+    return box
+
+
+async def living(box):
+    """How many shards there are; what they are together is checked."""
+    ranges = Ranges(await box.books.read_ranges(box.spot, BOX)).living
+    assert {one.home for one in ranges} == {Home.SHARD}
+    assert [ranges[0].lower, *(one.lower for one in ranges[1:]), ""] == ["", *(one.upper for one in ranges)]
+    return len(ranges)
+
+
+@pytest.mark.parametrize(
+    ("kept", "shards"),
+    [
+        pytest.param([], 1, id="nothing is left"),
+        pytest.param([f"{n:03d}" for n in range(0, 400, 20)], 1, id="a few everywhere"),
+        pytest.param([f"{n:03d}" for n in range(100, 200)], 2, id="a full one among empty ones"),
+        pytest.param([f"{n:03d}" for n in range(400)], 4, id="all are full"),
+        pytest.param([f"{n:03d}" for n in (*range(95), 150, *range(200, 221))], 2, id="one fits, one does not"),
+    ],
+)
+async def test_small_shards_are_joined_to_their_neighbours(make_cluster, kept, shards):
+    box = await joined(make_cluster, kept)
+    await box.settle()
+    assert await living(box) == shards
+    assert await box.names() == kept
+    assert await box.names(Query(reverse=True, limit=7)) == kept[::-1][:7]
+    assert await box.totals() == (len(kept),) * 2
+    await box.put(["150-new", "000-new", "999"], 9)
+    await box.settle()
+    assert await box.names() == sorted({*kept, "150-new", "000-new", "999"})
+    assert await box.totals() == (len(kept) + 3,) * 2
+
+
+async def test_what_was_joined_is_split_again_when_it_grows(make_cluster):
+    kept = ["050", "150", "250", "350"]
+    box = await joined(make_cluster, kept)
+    await box.settle()
+    assert await living(box) == 1
+    more = [f"{n:03d}-again" for n in range(300)]
+    await box.put(more, 9)
+    await box.settle()
+    assert await living(box) >= 3
+    assert await box.names() == sorted([*kept, *more])
+    assert await box.totals() == (len(kept) + 300,) * 2
+
+
+async def test_what_is_written_while_shards_are_joined_is_kept_and_seen_at_once(make_cluster):
+    box = await joined(make_cluster, [f"{n:03d}" for n in range(0, 400, 25)])
+    wanted = set(await box.names())
+    for n in itertools.count():
+        joining = asyncio.ensure_future(box.sharder.once())
+        while not joining.done():
+            new, old = f"{n * 37 % 400:03d}-{n}", f"{n * 91 % 400:03d}"
+            n += 1  # noqa: PLW2901 - names are never used again
+            await box.put([new], 9)
+            await box.remove([old], 9)
+            wanted = (wanted | {new}) - {old}
+            assert new in await box.names(Query(prefix=new))
+            assert await box.names(Query(prefix=old, limit=1, end_marker=old + "-")) == []
+        if not joining.result() + await box.teller.all():
+            break
+    assert await box.names() == sorted(wanted)
+    assert await box.totals() == (len(wanted),) * 2
+
+
+async def test_totals_count_nothing_twice_while_shards_are_joined(make_cluster):
+    kept = [f"{n:03d}" for n in range(0, 400, 20)]
+    box = await joined(make_cluster, kept)
+    while True:
+        joining = asyncio.ensure_future(box.sharder.once())
+        while not joining.done():
+            await box.teller.all()
+            assert await box.totals() == (len(kept),) * 2
+        await box.teller.all()
+        assert await box.totals() == (len(kept),) * 2
+        if not joining.result():
+            break
+    assert await living(box) == 1
+
+
+@pytest.mark.parametrize("moment", range(0, 60, 4))
+async def test_joining_goes_on_after_it_was_broken_off(make_cluster, moment):
+    kept = [f"{n:03d}" for n in range(0, 400, 25)]
+    box = await joined(make_cluster, kept)
+    joining = asyncio.ensure_future(box.sharder.once())
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    joining.cancel()
+    await asyncio.gather(joining, return_exceptions=True)
+    box.cluster.shelf().close()
+    again = Box(box.cluster)
+    assert await again.names() == kept
+    await again.put(["175-new"], 9)
+    await again.settle()
+    assert await again.names() == sorted([*kept, "175-new"])
+    assert await again.totals() == (len(kept) + 1,) * 2
+
+
+async def test_a_neighbour_that_is_promised_names_waits_for_them(make_cluster):
+    box = await joined(make_cluster, [f"{n:03d}" for n in range(400)])
+    first, second, *_ = Ranges(await box.books.read_ranges(box.spot, BOX)).living
+    shard = shard_path(BOX, first.shard)
+    spot = box.cluster.spot(shard)
+    await box.books.post_book(spot, shard, stamp(), {JOINING_HEADER: second.shard})
+    await box.put([f"000-{n:03d}" for n in range(300)], 9)
+    assert await box.sharder.once() == 0
+    await box.books.post_book(spot, shard, stamp() + 1, {JOINING_HEADER: ""})
+    await box.settle()
+    assert await living(box) > 4
+    assert await box.totals() == (700, 700)
+
+
+async def test_a_promise_nobody_keeps_is_forgotten(make_cluster):
+    box = await joined(make_cluster, [f"{n:03d}" for n in range(400)])
+    first, second, *_ = Ranges(await box.books.read_ranges(box.spot, BOX)).living
+    shard = shard_path(BOX, first.shard)
+    long_ago = {JOINING_HEADER: second.shard}
+    await box.books.post_book(box.cluster.spot(shard), shard, stamp() - 3600 * TICKS, long_ago)
+    await box.put([f"000-{n:03d}" for n in range(300)], 9)
+    await box.settle()
+    assert await living(box) > 4
+
+
+async def test_replicas_of_shards_join_one_after_the_other(make_cluster):
+    cluster = make_cluster(nodes=3, shard_rows=200)
+    boxes = [await Box(cluster, address).make() for address in cluster.books]
+    loops = [ReplicateBooks(box.books, box.sharder._placing) for box in boxes]
+    names, kept = [f"{n:03d}" for n in range(400)], [f"{n:03d}" for n in range(0, 400, 25)]
+
+    async def settle():
+        for _ in range(6):
+            for box, replicator in zip(boxes, loops, strict=True):
+                await box.sharder.once()
+                await box.teller.all()
+                await replicator.all()
+
+    for box in boxes:
+        await box.put(names)
+    await settle()
+    assert [await living(box) for box in boxes] == [4, 4, 4]
+    await boxes[0].remove([name for name in names if name not in kept])
+    await settle()
+    for box in boxes:
+        assert await living(box) == 1
+        assert await box.names() == kept
+        assert await box.totals() == (len(kept),) * 2
+    await boxes[2].put(["350-new"], 9)
+    await settle()
+    for box in boxes:
+        assert await box.names() == sorted([*kept, "350-new"])

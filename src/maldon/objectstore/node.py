@@ -91,7 +91,8 @@ class Range(msgspec.Struct, frozen=True, array_like=True):
     """A part of a sharded container: the names above `lower`, up to and with `upper` ("" is no bound).
 
     `shard` is the container that keeps them, in a hidden account. `objects` and `size` are what that one counted at
-    `measured_at`. `left` and `left_size` are rows of these names that this replica of the root has yet to move.
+    `measured_at`. `left` and `left_size` are rows of these names that this replica of the root has yet to move. A shard
+    that `joins` was there before, with names of its own: what is left of its neighbour moves into it.
     """
 
     shard: str
@@ -103,6 +104,7 @@ class Range(msgspec.Struct, frozen=True, array_like=True):
     measured_at: int = 0
     left: int = 0
     left_size: int = 0
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,25 @@ import msgspec
 
 from maldon.objectstore.books import heading
 from maldon.objectstore.books.database import Database
-from maldon.objectstore.books.ranges import ROOT_HEADER, bounds_of
+from maldon.objectstore.books.ranges import JOINING_HEADER, bounds_of, root_of
 from maldon.objectstore.node import Book, Home, Range, Row
 from maldon.objectstore.path import Path
-from maldon.objectstore.timestamp import stamp
+from maldon.objectstore.timestamp import TICKS, stamp
 
+HOLD_S = 60  # a neighbour's names have arrived, or never will
 Told = tuple[int, bool, int, int, int, list[str]]  # state, deleted, objects, bytes, policy, heirs
 
 
 class Debt(msgspec.Struct, frozen=True):
-    """`root` is the container a shard belongs to. `heirs` are what a shard that was itself sharded leaves to it."""
+    """`root` is the container a shard belongs to. `heirs` are what a shard that was itself sharded leaves to it. It is
+    `held` back as long as a neighbour's names are on their way into the shard.
+    """
 
     book: Book
     root: Path | None
     heirs: list[Range]
     told: bytes
+    held: bool
 
     @property
     def row(self) -> Row:
@@ -35,11 +39,10 @@ class Debt(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
     @property
-    def ranges(self) -> list[Range]:
-        """What a root is told."""
+    def own(self) -> Range:
+        """What a root is told of the shard itself."""
         home = Home.HEIRS if self.heirs else Home.ROOT
-        own = Range(self.book.path.container, *bounds_of(self.book), home, self.book.objects, self.book.size, stamp())
-        return [own, *self.heirs]
+        return Range(self.book.path.container, *bounds_of(self.book), home, self.book.objects, self.book.size, stamp())
 
 
 def debt(db: Database) -> Debt | None:
@@ -47,13 +50,16 @@ def debt(db: Database) -> Debt | None:
     book = heading.read_book(db)
     if not book.path.container:
         return None
-    said = book.headers.get(ROOT_HEADER)
-    root = Path(*said[0].split("/", 1)) if said else None
+    root = root_of(book)
     heirs = moved(db) if root else []
     told = msgspec.msgpack.encode(
         (book.put_at, book.deleted, book.objects, book.size, book.policy, [one.shard for one in heirs])
     )
-    return None if told == db.execute("SELECT told FROM heading").get else Debt(book, root, heirs, told)
+    if told == db.execute("SELECT told FROM heading").get:
+        return None
+    joining = book.headers.get(JOINING_HEADER)
+    held = joining is not None and stamp() - joining[1] < HOLD_S * TICKS
+    return Debt(book, root, heirs, told, held)
 
 
 def moved(db: Database) -> list[Range]:

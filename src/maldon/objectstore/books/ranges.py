@@ -1,8 +1,9 @@
 """How a container is sharded: which book keeps which names.
 
-A root keeps its ranges in one value, sorted; they never overlap and together cover every name, so that a name has one
-home. Ranges are merged by what is certain: the heirs of a range take its place for good, what moved into a shard never
-comes back, and what was counted later is believed.
+A root keeps its ranges in one value, sorted; together they cover every name. A shard that grows over its neighbour
+overlaps it until that one is known to be gone; until then the names are the neighbour's, so that a name has one home.
+Ranges are merged by what is certain: the heirs of a range take its place for good, what moved into a shard never comes
+back, bounds only widen, and what was counted later is believed.
 """
 
 from bisect import bisect_left
@@ -17,6 +18,8 @@ from maldon.objectstore.path import Path
 HIDDEN = ".shards_"
 ROOT_HEADER = "x-container-sysmeta-shard-root"
 """What a shard says of the container it belongs to: account/container."""
+JOINING_HEADER = "x-container-sysmeta-shard-joining"
+"""Whose names it is about to take in. Until they are there it neither splits nor joins, and tells nobody how many."""
 RANGE_HEADER = "x-container-sysmeta-shard-range"
 """What it says of its names: the bounds of its Range, as JSON."""
 
@@ -25,12 +28,21 @@ _encode = msgspec.msgpack.Encoder().encode
 _replace = msgspec.structs.replace
 
 
+def _clipped(ranges: list[Range]) -> list[Range]:
+    """Every range as far as the next begins."""
+    nexts = [one.lower for one in ranges[1:]]
+    return [
+        _replace(one, upper=following) if not one.upper or one.upper > following else one
+        for one, following in zip(ranges, nexts, strict=False)
+    ] + ranges[-1:]
+
+
 class Ranges(Sequence[Range]):
     """All ranges of a root; the `living` are those names are looked up in."""
 
     def __init__(self, ranges: Iterable[Range]) -> None:
         self._all = sorted(ranges, key=lambda one: (one.lower, one.shard))
-        self.living = [one for one in self._all if one.home is not Home.HEIRS]
+        self.living = _clipped([one for one in self._all if one.home is not Home.HEIRS])
         self._lowers = [one.lower for one in self.living]
 
     def __len__(self) -> int:
@@ -89,13 +101,27 @@ def merge(held: Range, told: Range) -> Range:
         held = _replace(held, objects=told.objects, size=told.size, measured_at=told.measured_at)
     if told.home is Home.HEIRS or (told.home is Home.SHARD and held.home is not Home.HEIRS):
         held = _replace(held, home=told.home)
+    lower, upper = min(held.lower, told.lower), furthest(held.upper, told.upper)
+    if (lower, upper, held.joins or told.joins) != (held.lower, held.upper, held.joins):
+        held = _replace(held, lower=lower, upper=upper, joins=held.joins or told.joins)
     return held
+
+
+def furthest(*uppers: str) -> str:
+    """The outermost of upper bounds."""
+    return max(uppers) if all(uppers) else ""
 
 
 def bounds_of(book: Book) -> tuple[str, str]:
     """The names a book may have: all, unless it is a shard."""
     said = book.headers.get(RANGE_HEADER)
     return msgspec.json.decode(said[0], type=tuple[str, str]) if said else ("", "")
+
+
+def root_of(book: Book) -> Path | None:
+    """The container a shard belongs to."""
+    said = book.headers.get(ROOT_HEADER)
+    return Path(*said[0].split("/", 1)) if said else None
 
 
 def shard_headers(root: Path, one: Range) -> dict[str, str]:

@@ -3,6 +3,9 @@
 Moving a range: its rows are copied to the shard while they are still listed here; then the range is closed for a
 moment, what changed meanwhile is copied too, and one transaction removes the rows and gives the names their new home.
 So at every instant each name has one home, and totals never count it twice.
+
+A shard that has become small is joined to its neighbour in the same way: it is a root of one range, whose shard the
+neighbour is. That one tells nobody of what it has until the root knows that the other is gone.
 """
 
 from collections.abc import Sequence
@@ -53,20 +56,23 @@ def count(db: Database, one: Range) -> tuple[int, int]:
 
 def merge_ranges(db: Database, told: Sequence[Range]) -> bool:
     """Merge what a shard or another replica says; whether anything changed. Within a transaction."""
-    held = {one.shard: one for one in db.ranges}
-    changed = False
+    before = {one.shard: one for one in db.ranges}
+    held = dict(before)
     for one in told:
-        before = held.get(one.shard)
-        after = r.merge(before or Range(one.shard, one.lower, one.upper), one)
-        if after.home is Home.SHARD and (before is None or before.home is not Home.SHARD):
-            left, left_size = count(db, after)
-            after = _replace(after, left=left, left_size=left_size)
-        if after != before:
-            held[one.shard] = after
-            changed = True
-    if changed:
-        db.ranges = held.values()
-    return changed
+        held[one.shard] = r.merge(held.get(one.shard) or Range(one.shard, one.lower, one.upper), one)
+    if held == before:
+        return False
+    for one in r.Ranges(held.values()).living:
+        if one.home is Home.SHARD and _reach(before.get(one.shard)) != _reach(held[one.shard]):
+            left, left_size = count(db, one)
+            held[one.shard] = _replace(held[one.shard], left=left, left_size=left_size)
+    db.ranges = held.values()
+    return True
+
+
+def _reach(one: Range | None) -> tuple[object, ...]:
+    """What decides which rows of the root are a range's, and yet to be moved."""
+    return () if one is None else (one.home, one.lower, one.upper)
 
 
 def last_change(db: Database) -> int:
@@ -97,12 +103,13 @@ def set_home(db: Database, shard: str, home: Home) -> None:
 def let_go(db: Database, shard: str, copied: int, measured_at: int) -> bool:
     """Remove the rows of a range, if none changed after `copied`: they are in the shard. Within a transaction."""
     one = next(one for one in db.ranges if one.shard == shard)
-    where, names = within(one)
+    reach = next((reach for reach in db.ranges.living if reach.shard == shard), one)
+    where, names = within(reach)
     for table in ("row", "gone"):
         newer = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE seq > ? AND {where})"  # noqa: S608
         if db.execute(newer, (copied, *names)).get:
             return False
-    objects, size = count(db, one)
+    objects, size = count(db, reach)
     forget_rows(db, where, names)
     if one.home is not Home.SHARD:
         one = _replace(one, home=Home.SHARD)

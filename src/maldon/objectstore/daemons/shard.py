@@ -1,4 +1,4 @@
-"""Splits containers that grew too large: their names move, range by range, into books of their own.
+"""Splits containers that grew too large, and joins shards that became small: names move, range by range.
 
 The first replica of a container decides where to cut; the others hear of it by replication. Each replica moves the rows
 that it has, the shard merges them. Nothing waits for anything: a crash leaves a range in the root, and the next round
@@ -9,6 +9,7 @@ from functools import partial
 
 import structlog
 
+from maldon.kernel.errors import Unavailable
 from maldon.objectstore.books import sharding
 from maldon.objectstore.books.database import Database
 from maldon.objectstore.books.item import Kind
@@ -17,6 +18,7 @@ from maldon.objectstore.books.ranges import Ranges, shard_headers, shard_path
 from maldon.objectstore.books.rows import changed_rows
 from maldon.objectstore.books.shelf import Key, Shelf
 from maldon.objectstore.books.walk import Seen, walk
+from maldon.objectstore.daemons.join_shards import JoinShards
 from maldon.objectstore.node import Book, Home, Range, Row
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
@@ -32,7 +34,7 @@ class Sharder:
     """A loop over the disks of a node."""
 
     def __init__(self, books: Books, placing: Placing) -> None:
-        self._books, self._placing = books, placing
+        self._books, self._placing, self._joiner = books, placing, JoinShards(placing)
         self._seen: dict[str, Seen] = {}
 
     async def once(self) -> int:
@@ -52,11 +54,8 @@ class Sharder:
         if book is None:
             return 0
         ranges = await shelf.read_ranges(*key)
-        if not ranges:
-            if not 0 < shelf.settings.shard_rows < book.objects or not self._decides(device, key[1]):
-                return 0
-            ranges = await shelf.alone(key, partial(_cut, book=book, rows=shelf.settings.shard_rows // 2))
-            log.info("container is sharded", book=str(key[1]), ranges=len(ranges))
+        if not ranges and shelf.settings.shard_rows > 0 and self._decides(device, key[1]):
+            ranges = await self._decide(device, shelf, key, book)
         moved = 0
         for one in Ranges(ranges).living:
             if one.home is not Home.SHARD or await shelf.read(key, partial(sharding.has_rows, one=one)):
@@ -64,16 +63,30 @@ class Sharder:
                 moved += 1
         return moved
 
+    async def _decide(self, device: str, shelf: Shelf, key: Key, book: Book) -> list[Range]:
+        """Ranges to be moved from now on, if it is time."""
+        rows, small = shelf.settings.shard_rows, self._joiner.is_small(shelf, book)
+        if small:  # its neighbour may have room the next time
+            self._seen[device].pop(shelf.folder(key).name, None)
+        if (not small and book.objects <= rows) or await self._joiner.is_awaiting(book):
+            return []
+        if small:
+            ranges = await self._joiner.join(shelf, key, book)
+        else:
+            ranges = await shelf.alone(key, partial(_cut, book=book, rows=rows // 2))
+        if ranges:
+            log.info("shards are joined" if small else "container is sharded", book=str(key[1]), ranges=len(ranges))
+        return ranges
+
     def _decides(self, device: str, path: Path) -> bool:
         first = self._placing.book(path).primaries[0]
         return (first.address, first.device) == (self._placing.nodes.here, device)
 
     async def _move(self, shelf: Shelf, key: Key, book: Book, one: Range) -> None:
         """Copy a range into its shard, then give it its new home."""
-        shard, made_at = shard_path(key[1], one.shard), stamp()
-        headers = shard_headers(key[1], one)
-        place = self._placing.book(shard)
-        await say(self._placing, place, lambda node, spot, _: node.put_book(spot, shard, made_at, headers, book.policy))
+        shard = shard_path(key[1], one.shard)
+        if not one.joins:
+            await self._make(shard, shard_headers(key[1], one), book.policy)
         copied = await self._copy(shelf, key, one, shard)
         changed = FEW + 1
         while changed > FEW:
@@ -89,6 +102,10 @@ class Sharder:
         except BaseException:
             await shelf.write(key, partial(sharding.open_again, shard=one.shard))
             raise
+
+    async def _make(self, shard: Path, headers: dict[str, str], policy: int) -> None:
+        place, at = self._placing.book(shard), stamp()
+        await say(self._placing, place, lambda node, spot, _: node.put_book(spot, shard, at, headers, policy))
 
     async def _copy(self, shelf: Shelf, key: Key, one: Range, shard: Path) -> int:
         """Tell the shard every row of the range; the number of the last change before that began."""
@@ -118,7 +135,9 @@ class Sharder:
 
     async def _tell(self, shard: Path, rows: list[Row]) -> None:
         place = self._placing.book(shard)
-        await say(self._placing, place, lambda node, spot, _: node.update_book(spot, shard, rows))
+        heard = await say(self._placing, place, lambda node, spot, _: node.update_book(spot, shard, rows))
+        if sum(heard) < place.quorum:
+            raise Unavailable("A shard of the container is not there; try again.", internal=str(shard))
 
 
 def _cut(db: Database, book: Book, rows: int) -> list[Range]:

@@ -6,15 +6,17 @@ left untold. A debt is settled when a quorum of the replicas above has heard it.
 
 import structlog
 
+from maldon.kernel.errors import Unavailable
 from maldon.objectstore.books.debts import Debt, debt, settle
 from maldon.objectstore.books.item import Kind
 from maldon.objectstore.books.node import Books
-from maldon.objectstore.books.ranges import HIDDEN, shard_headers, shard_path
+from maldon.objectstore.books.ranges import HIDDEN, JOINING_HEADER, bounds_of, furthest, shard_headers, shard_path
 from maldon.objectstore.books.shelf import Key, Shelf
 from maldon.objectstore.books.walk import Seen, walk
+from maldon.objectstore.node import Home, Range
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
-from maldon.objectstore.proxy.quorum import BROKEN, say
+from maldon.objectstore.proxy.quorum import BROKEN, ask, say
 from maldon.objectstore.timestamp import stamp
 
 log = structlog.get_logger()
@@ -48,6 +50,9 @@ class TellAccounts:
         owed = await shelf.read(key, debt)
         if owed is None:
             return False
+        if owed.held:
+            shelf.changed.add(key)
+            return False
         try:
             if owed.root is not None:
                 await self._tell_root(owed, owed.root)
@@ -67,10 +72,22 @@ class TellAccounts:
         await say(self._placing, place, lambda node, spot, _: node.update_book(spot, account, [row]))
 
     async def _tell_root(self, owed: Debt, root: Path) -> None:
-        place, ranges = self._placing.book(root), owed.ranges
+        heirs = [await self._grown(root, one) if one.joins else one for one in owed.heirs]
+        place, ranges = self._placing.book(root), [owed.own, *heirs]
         await say(self._placing, place, lambda node, spot, _: node.update_ranges(spot, root, ranges))
-        for one in owed.heirs:  # from now on they tell the root themselves
-            await self._adopt(shard_path(owed.book.path, one.shard), shard_headers(root, one))
+        for one in heirs:  # from now on they tell the root themselves
+            await self._adopt(shard_path(root, one.shard), {**shard_headers(root, one), JOINING_HEADER: ""})
+
+    async def _grown(self, root: Path, one: Range) -> Range:
+        """The neighbour a shard was joined to, as it is with those names. Raises Unavailable."""
+        shard = shard_path(root, one.shard)
+        place = self._placing.book(shard)
+        book = await ask(self._placing, place, lambda node, spot, _: node.head_book(spot, shard))
+        if book is None:
+            raise Unavailable("A shard of the container cannot be reached; try again.", internal=str(shard))
+        lower, upper = bounds_of(book)
+        bounds = min(lower, one.lower), furthest(upper, one.upper)
+        return Range(one.shard, *bounds, Home.SHARD, book.objects, book.size, stamp())
 
     async def _adopt(self, shard: Path, headers: dict[str, str]) -> None:
         at = stamp()
