@@ -17,7 +17,7 @@ from maldon.kernel.clock import ManualClock
 from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Actor, Op
 from maldon.store.database import open_database
-from maldon.web.app import Surroundings, Verifier, build
+from maldon.web.app import App, Surroundings, Verifier
 from maldon.web.front import Front
 from maldon.web.policy import Policy
 from maldon.web.service import Service
@@ -170,7 +170,7 @@ async def cloud(
         by_type[type(verifier)] = verifier
         policy = Policy([rule for s in services for rule in s.rules], overrides or {})
         around = Surroundings(db, wakes.wake, clock, policy, verifier, "http://cloud.test/identity", by_type)
-        front = Front({s.prefix.strip("/"): build(s, around) for s in services}, {}, dict)
+        front = Front({s.prefix.strip("/"): App(s, around) for s in services}, {}, dict)
         yield Cloud(db, clock, wakes, policy, front, tuple(sagas), by_type)
     finally:
         await db.close()

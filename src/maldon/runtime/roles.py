@@ -26,7 +26,7 @@ from maldon.runtime.home import Home, Trouble
 from maldon.runtime.process import SERVICES, Process, Role, driver
 from maldon.runtime.serve import bind, serve
 from maldon.runtime.settings import Settings
-from maldon.web.app import build
+from maldon.web.app import App
 from maldon.web.front import Front
 from maldon.work.loops import Loop, run_loop, run_worker
 from maldon.work.outbox import send_notifications
@@ -55,7 +55,7 @@ def _http(apis: list[str], process: Process, *, serves_disks: bool) -> dict[str,
     """One front for all the APIs of the process; it runs as the first of them, the others are there with it."""
     cloud, around = process.settings.cloud, process.surroundings()
     services = [SERVICES[name] for name in apis if name in SERVICES]
-    by_prefix: dict[str, Any] = {service.prefix.strip("/"): build(service, around) for service in services}
+    by_prefix: dict[str, Any] = {service.prefix.strip("/"): App(service, around) for service in services}
     by_port: dict[int, Any] = {}
     if cloud.native_ports:
         by_port = {service.port: by_prefix[service.prefix.strip("/")] for service in services}

@@ -6,26 +6,16 @@ tried again before the client hears of it. Whatever else escapes a handler is ou
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import falcon
-import falcon.asgi
 import msgspec
 import structlog
+from falcon.routing import CompiledRouter
 
 from maldon.kernel.clock import Clock
-from maldon.kernel.errors import (
-    BadRequest,
-    CloudError,
-    MethodNotAllowed,
-    NotFound,
-    Stale,
-    TooLarge,
-    Unauthorized,
-    UnsupportedMedia,
-)
+from maldon.kernel.errors import CloudError, MethodNotAllowed, NotFound, Stale, Unauthorized
 from maldon.kernel.ids import new_request_id
 from maldon.kernel.op import NOBODY, Actor, Database, Op, Rules
 from maldon.web import metrics
@@ -35,6 +25,7 @@ from maldon.web.service import AUTHENTICATED, PUBLIC, Handler, Service
 
 log = structlog.get_logger("http")
 REPEATS = 5
+BODILESS = frozenset({204, 304})
 
 
 class Verifier(Protocol):
@@ -60,115 +51,115 @@ class Surroundings:
     kit: Mapping[type, Any] = field(default_factory=dict)
 
 
-def build(service: Service, around: Surroundings) -> falcon.asgi.App:  # type: ignore[type-arg]
-    """The ASGI application of one service."""
-    app: Any = falcon.asgi.App(media_type=falcon.MEDIA_JSON)
-    app.req_options.strip_url_path_trailing_slash = service.ends_in_slash
-    app.req_options.auto_parse_form_urlencoded = False
-    app.resp_options.secure_cookies_by_default = True
-    for path, methods in service.routes.items():
-        resource = type("Resource", (), {})()
-        for method, (handler, rule) in methods.items():
-            setattr(resource, f"on_{method.lower()}", _responder(service, around, path, handler, rule))
-        app.add_route(path, resource)
+class App:
+    """One service as an ASGI application. Paths are found by falcon's compiled tree; nothing else stands in between."""
 
-    async def refuse(_request: Any, response: Any, error: Exception, _params: Any, **_: Any) -> None:
-        _say(service, response, _translated(error), new_request_id(), _request)
+    def __init__(self, service: Service, around: Surroundings) -> None:
+        self._service, self._tree = service, CompiledRouter()
+        for path, methods in service.routes.items():
+            self._tree.add_route(path, _Resource(service, around, path, methods))
 
-    async def absent(request: Any, _response: Any, **_: Any) -> None:
-        raise no_such_path(request.path)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
+        if self._service.ends_in_slash and path.endswith("/") and path != "/":
+            path = scope["path"] = path[:-1]
+        found = self._tree.find(path)
+        if found is None:
+            await self._refuse(scope, receive, send, no_such_path(path))
+            return
+        resource: Any = found[0]
+        respond = resource.methods.get(scope["method"])
+        if respond is not None:
+            await respond(scope, receive, send, found[2])
+        elif scope["method"] == "OPTIONS":
+            reply = Reply(200, content_type="text/plain")
+            await _deliver(send, reply, {"allow": resource.allow}, Request(scope, receive, {}))
+        else:
+            error = MethodNotAllowed("The method is not allowed for this resource.")
+            error.headers = (("Allow", resource.allow),)
+            await self._refuse(scope, receive, send, error)
 
-    app.add_sink(absent)
-    app.add_error_handler((falcon.HTTPError, Exception), refuse)
-    return app  # type: ignore[no-any-return]
+    async def _refuse(self, scope: Any, receive: Any, send: Any, error: CloudError) -> None:
+        request_id = new_request_id()
+        request = Request(scope, receive, {})
+        reply = _refusal(self._service, error, request_id, request)
+        await _deliver(send, reply, _headers(self._service, reply, request_id), request)
+
+
+class _Resource:
+    """What stands at one path."""
+
+    def __init__(
+        self, service: Service, around: Surroundings, path: str, methods: Mapping[str, tuple[Handler, str]]
+    ) -> None:
+        self.methods = {m: _responder(service, around, path, *answered) for m, answered in methods.items()}
+        self.allow = ", ".join(sorted({*methods, "OPTIONS"}))
 
 
 def _translated(error: Exception) -> CloudError:
-    """Falcon's own refusals in our words; anything unknown is a bug."""
-    match error:
-        case CloudError():
-            return error
-        case falcon.HTTPMethodNotAllowed():
-            return MethodNotAllowed("The method is not allowed for this resource.")
-        case falcon.HTTPNotFound() | falcon.HTTPRouteNotFound():
-            return NotFound("The resource could not be found.")
-        case falcon.HTTPPayloadTooLarge():
-            return TooLarge("The body is too large.")
-        case falcon.HTTPUnsupportedMediaType():
-            return UnsupportedMedia("The media type is not supported here.")
-        case falcon.HTTPError() if error.status_code < 500:
-            return BadRequest(error.title or "The request cannot be understood.")
+    """Anything that is no refusal is a bug."""
+    if isinstance(error, CloudError):
+        return error
     log.error("bug", exc_info=error)
     return CloudError("An unexpected error prevented the server from fulfilling your request.", internal=repr(error))
 
 
-def _say(service: Service, response: Any, error: CloudError, request_id: str, request: Any) -> None:
-    """Shape an error the way the service's API does; who is not known hears it in identity's way everywhere."""
+def _refusal(service: Service, error: CloudError, request_id: str, request: Request) -> Reply:
+    """An error as the service's API says it; who is not known hears it in identity's way everywhere."""
     status = service.dialect.status(error)
     shape = IDENTITY.shape if status == 401 else service.dialect.shape
-    body, content_type = shape(status, error, request.get_header("Accept", default="") or "", request_id)
-    response.status = falcon.code_to_http_status(status)
-    response.data = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
-    response.content_type = content_type
-    response.set_header("X-Maldon-Error", error.code)
-    for name, value in error.headers:
-        response.set_header(name, value)
-    for name in service.dialect.request_id_headers:
-        response.set_header(name, request_id)
+    body, content_type = shape(status, error, request.header("Accept"), request_id)
+    shaped = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
+    return Reply(status, shaped, (("X-Maldon-Error", error.code), *error.headers), content_type)
 
 
-def _responder(service: Service, around: Surroundings, path: str, handler: Handler, rule: str) -> Any:
-    """The falcon responder around one handler."""
-    dialect, versions = service.dialect, service.versions
+Responder = Callable[[Any, Any, Any, Mapping[str, str]], Awaitable[None]]
+
+
+def _responder(service: Service, around: Surroundings, path: str, handler: Handler, rule: str) -> Responder:
+    """What answers a method at a path, around one handler."""
+    versions, say = service.versions, log.bind()
     unguarded = rule in {PUBLIC, AUTHENTICATED}
 
-    async def respond(falcon_request: Any, response: Any, **variables: str) -> None:
+    async def respond(scope: Any, receive: Any, send: Any, variables: Mapping[str, str]) -> None:
         begun = time.perf_counter()
         request_id, actor = new_request_id(), NOBODY
-        request = Request(falcon_request, variables)
+        request = Request(scope, receive, variables)
+        version = (0, 0)
         try:
-            version = (0, 0)
             if versions is not None:
                 version = versions.negotiate(
                     request.header("OpenStack-API-Version"),
                     request.header(versions.legacy_header) if versions.legacy_header else "",
                 )
                 request.version = version
-                for name, value in versions.headers(version):
-                    response.set_header(name, value)
             if rule != PUBLIC:
                 actor = await _whoever(request, around.verifier, service.name)
-            _check_path(variables)
+            if variables:
+                _check_path(variables)
             reply = await _answered(request, around, actor, request_id, version)
-            _send(response, reply, request)
-            status = reply.status
         except CloudError as error:
-            status = dialect.status(error)
             if error.internal:
                 log.info("refused", request_id=request_id, why=error.public, internal=error.internal)
-            _say(service, response, error, request_id, falcon_request)
-            if status == 401:
-                response.set_header("WWW-Authenticate", f'Keystone uri="{around.auth_url or request.base}"')
+            reply = _refusal(service, error, request_id, request)
+            if reply.status == 401:
+                asked = ("WWW-Authenticate", f'Keystone uri="{around.auth_url or request.base}"')
+                reply.headers = (*reply.headers, asked)
         except Exception as error:  # noqa: BLE001 - the last resort: translated, logged, answered
-            fault = _translated(error)
-            status = dialect.status(fault)
-            _say(service, response, fault, request_id, falcon_request)
-        for name in dialect.request_id_headers:
-            response.set_header(name, request_id)
-        if dialect.vary:
-            response.append_header("Vary", dialect.vary)
+            reply = _refusal(service, _translated(error), request_id, request)
         taken = time.perf_counter() - begun
-        metrics.observe(service.name, falcon_request.method, path, status, taken)
-        log.info(
+        metrics.observe(service.name, request.method, path, reply.status, taken)
+        say.info(
             "request",
             request_id=request_id,
-            method=falcon_request.method,
-            path=falcon_request.path,
-            status=status,
+            method=request.method,
+            path=scope["path"],
+            status=reply.status,
             ms=round(taken * 1000, 2),
             user=actor.user_id,
             project=actor.project_id,
         )
+        await _deliver(send, reply, _headers(service, reply, request_id, version), request)
 
     async def _answered(
         request: Request, around: Surroundings, actor: Actor, request_id: str, version: tuple[int, int]
@@ -196,19 +187,47 @@ async def _whoever(request: Request, verifier: Verifier, service: str) -> Actor:
     return await verifier.actor(token, service, request.method, request.plain_path)
 
 
-def _check_path(variables: dict[str, str]) -> None:
+def _check_path(variables: Mapping[str, str]) -> None:
     for value in variables.values():
         if not value or "\x00" in value or "\ufffd" in value or len(value) > 255:
             raise NotFound("The resource could not be found.")
 
 
-def _send(response: Any, reply: Reply, request: Request) -> None:
-    response.status = falcon.code_to_http_status(reply.status)
+def _headers(service: Service, reply: Reply, request_id: str, version: tuple[int, int] = (0, 0)) -> dict[str, str]:
+    """All of an answer's headers but those of its body; names in lower case."""
+    headers: dict[str, str] = {}
+    if service.versions is not None and version != (0, 0):
+        headers.update(service.versions.headers(version))
     for name, value in reply.headers:
-        response.set_header(name, value)
-    if reply.content_type:
-        response.content_type = reply.content_type
-    if reply.stream is not None:
-        response.stream = request.while_wanted(reply.stream)
-    else:
-        response.data = reply.body
+        headers[name.lower()] = value
+    for name in service.dialect.request_id_headers:
+        headers[name.lower()] = request_id
+    if vary := service.dialect.vary:
+        headers["vary"] = f"{headers['vary']}, {vary}" if "vary" in headers else vary
+    return headers
+
+
+async def _deliver(send: Any, reply: Reply, headers: dict[str, str], request: Request) -> None:
+    """The answer as ASGI messages. A HEAD is told the length of what a GET would bring."""
+    stream = None if reply.stream is None else request.while_wanted(reply.stream)
+    if reply.status not in BODILESS:
+        headers["content-type"] = reply.content_type or "application/json"
+        if stream is None:
+            headers["content-length"] = str(len(reply.body))
+    start = {
+        "type": "http.response.start",
+        "status": reply.status,
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+    }
+    if stream is None:
+        await send(start)
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else reply.body})
+        return
+    try:
+        await send(start)
+        if request.method != "HEAD":
+            async for piece in stream:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+    finally:
+        await stream.close()

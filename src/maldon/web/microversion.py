@@ -48,13 +48,13 @@ class Versions:
         return version
 
     def headers(self, version: Version) -> list[tuple[str, str]]:
-        """What the answer says of the version in force."""
-        headers = [("OpenStack-API-Version", f"{self.service} {text(version)}")]
+        """What the answer says of the version in force; names in lower case."""
+        headers = [("openstack-api-version", f"{self.service} {text(version)}")]
         vary = "OpenStack-API-Version"
         if self.legacy_header:
-            headers.append((self.legacy_header, text(version)))
+            headers.append((self.legacy_header.lower(), text(version)))
             vary += f", {self.legacy_header}"
-        return [*headers, ("Vary", vary)]
+        return [*headers, ("vary", vary)]
 
 
 def text(version: Version) -> str:

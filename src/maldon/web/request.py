@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
-import falcon.asgi
 import msgspec
 
 from maldon.kernel.errors import BadRequest, NotFound, TooLarge, UnsupportedMedia
@@ -34,46 +33,55 @@ class Request:
     the service as the client reached it ("http://host:port/compute"), without a slash at the end.
     """
 
-    __slots__ = ("_falcon", "_query", "path", "version")
+    __slots__ = ("_headers", "_query", "_receive", "_scope", "method", "path", "version")
 
-    def __init__(self, request: falcon.asgi.Request, path: Mapping[str, str]) -> None:
-        self._falcon = request
+    def __init__(
+        self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Any]], path: Mapping[str, str]
+    ) -> None:
+        self._scope, self._receive = scope, receive
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(self._headers) != len(scope["headers"]):
+            self._headers = _joined(scope["headers"])
         self._query: list[tuple[str, str]] | None = None
+        self.method: str = scope["method"]
         self.path = path
         self.version = (0, 0)
 
     @property
-    def method(self) -> str:
-        return str(self._falcon.method)
-
-    @property
     def base(self) -> str:
-        f = self._falcon
-        scheme = "https" if f.forwarded_scheme == "https" else "http"  # both are headers: anybody's words
-        return f"{scheme}://{quote(f.forwarded_host, safe=':[]')}{f.root_path}"
+        hop = _first_hop(self.header("Forwarded"))
+        scheme = hop.get("proto") or self.header("X-Forwarded-Proto") or self._scope["scheme"]
+        host = hop.get("host") or self.header("X-Forwarded-Host") or self.header("Host") or self._listener()
+        name = "https" if scheme.lower() == "https" else "http"  # both are headers: anybody's words
+        return f"{name}://{quote(host, safe=':[]')}{self._scope['root_path']}"
+
+    def _listener(self) -> str:
+        address, port = self._scope["server"]
+        return f"{address}:{port}"
 
     @property
     def plain_path(self) -> str:
         """The path below `base`, decoded."""
-        return str(self._falcon.path)
+        return str(self._scope["path"])
 
     @property
     def url(self) -> str:
         """The path below `base` as it stands in an address, without the query."""
-        return quote(self._falcon.path, safe="/:@!$&'()*+,;=~")  # what it holds may end up in a header of the answer
+        return quote(self.plain_path, safe="/:@!$&'()*+,;=~")  # what it holds may end up in a header of the answer
 
     @property
     def query_string(self) -> str:
-        return str(self._falcon.query_string)
+        return str(self._scope["query_string"], "latin-1")
 
     def header(self, name: str, default: str = "") -> str:
-        """A request header; names are compared without case."""
-        return self._falcon.get_header(name, default=default) or ""
+        """A request header; names are compared without case. One that came more than once is joined by commas."""
+        value = self._headers.get(name.lower().encode())
+        return default if value is None else value.decode("latin-1")
 
     @property
     def query(self) -> list[tuple[str, str]]:
         if self._query is None:
-            text = self._falcon.query_string
+            text = self.query_string
             if len(text) > QUERY_LIMIT:
                 raise BadRequest(f"The query is longer than {QUERY_LIMIT} characters.")
             self._query = parse_qsl(text, keep_blank_values=True) if text else []
@@ -91,7 +99,7 @@ class Request:
 
     async def body(self, limit: int = BODY_LIMIT) -> bytes:
         """The whole body. Raises TooLarge beyond `limit` bytes."""
-        if (self._falcon.content_length or 0) > limit:
+        if (self.content_length or 0) > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         chunks, size = [], 0
         async for chunk in self.stream:
@@ -114,39 +122,52 @@ class Request:
         return self._pieces()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        # Not falcon's stream: it ends quietly where the client went away, as if a chunked body had been whole.
-        event: Any = self._falcon._first_event  # noqa: SLF001
-        while event["type"] == "http.request":
+        while (event := await self._receive())["type"] == "http.request":
             if chunk := event.get("body"):
                 yield chunk
             if not event.get("more_body"):
                 return
-            event = await self._falcon._receive()  # noqa: SLF001
         raise CutOff("The connection was closed before the body was complete.")
 
-    def while_wanted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def while_wanted(self, stream: AsyncIterator[bytes]) -> "WhileWanted":
         """The same stream, ended early when the client has gone: writing to nobody is not noticed otherwise."""
-        return _WhileWanted(stream, self._falcon._receive)  # noqa: SLF001
+        return WhileWanted(stream, self._receive)
 
     @property
     def content_length(self) -> int | None:
-        length: int | None = self._falcon.content_length
-        return length
+        """What the client says. Raises BadRequest for what is no number."""
+        text = self.header("Content-Length")
+        if text and not (text.isascii() and text.isdigit() and len(text) < 20):
+            raise BadRequest("Content-Length must be a whole number of bytes.")
+        return int(text) if text else None
 
 
-class _WhileWanted:
-    """A stream beside a task that waits for the client to hang up; falcon calls `close` in the end, come what may."""
+def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        joined[name] = joined[name] + b"," + value if name in joined else value
+    return joined
+
+
+def _first_hop(forwarded: str) -> dict[str, str]:
+    """The parameters that the proxy nearest to the client gave, RFC 7239."""
+    pairs = (pair.partition("=") for pair in forwarded.partition(",")[0].split(";"))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+class WhileWanted:
+    """A stream beside a task that waits for the client to hang up; `close` it in the end, come what may."""
 
     def __init__(self, stream: AsyncIterator[bytes], receive: Callable[[], Awaitable[Any]]) -> None:
         self._stream, self._receive = stream, receive
         self._hung_up: asyncio.Future[Any] | None = None
 
-    def __aiter__(self) -> "_WhileWanted":
+    def __aiter__(self) -> "WhileWanted":
         return self
 
     async def __anext__(self) -> bytes:
         if self._hung_up is None:
-            self._hung_up = asyncio.ensure_future(self._receive())
+            self._hung_up = asyncio.ensure_future(_hang_up(self._receive))
         if self._hung_up.done():
             raise StopAsyncIteration
         return await anext(self._stream)
@@ -156,6 +177,11 @@ class _WhileWanted:
             self._hung_up.cancel()
         if close := getattr(self._stream, "aclose", None):
             await close()
+
+
+async def _hang_up(receive: Callable[[], Awaitable[Any]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def decode(body: bytes, kind: type[T]) -> T:
