@@ -61,11 +61,9 @@ class _Lines:
     msg = log = warning = warn = error = err = exception = critical = fatal = failure = _at_once
 
 
-def _stamp(_logger: Any, level: str, event: Event) -> Event:
+def _now() -> str:
     now = time.time()
-    event["time"] = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
-    event["level"] = level
-    return event
+    return f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
 
 
 @lru_cache(maxsize=2)
@@ -73,22 +71,29 @@ def _second(at: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
-def _json(_logger: Any, _level: str, event: Event) -> str:
+def _json(logger: Any, level: str, event: Event) -> str:
+    _finish(logger, level, event)
+    event["time"], event["level"] = _now(), level
     return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
-def _human(_logger: Any, _level: str, event: Event) -> str:
-    when, level, what = event.pop("time"), event.pop("level"), event.pop("event")
-    trace = event.pop("exception", None)
+def _human(logger: Any, level: str, event: Event) -> str:
+    _finish(logger, level, event)
+    what, trace = event.pop("event"), event.pop("exception", None)
     words = " ".join([f"{k}={v}" for k, v in event.items() if v is not None and v != ""])
-    return f"{when[11:23]} {level[:4]:4} {what:<12} {words}" + (f"\n{trace}" if trace else "")
+    return f"{_now()[11:23]} {level[:4]:4} {what:<12} {words}" + (f"\n{trace}" if trace else "")
+
+
+def _finish(logger: Any, level: str, event: Event) -> None:
+    if "exc_info" in event:
+        structlog.processors.format_exc_info(logger, level, event)
 
 
 def set_up(form: str, level: str, out: TextIO = sys.stdout) -> None:
     """Have everything written to `out` from now on."""
     number, lines = LEVELS.get(level, 20), _Lines(out)
     structlog.configure(
-        processors=[_stamp, structlog.processors.format_exc_info, _json if form == "json" else _human],
+        processors=[_json if form == "json" else _human],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
