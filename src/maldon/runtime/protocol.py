@@ -4,8 +4,12 @@ A path with bytes beyond ASCII is percent-encoded before it is parsed: what it m
 object store says it with a sentence. A method that HTTP does not know is 405. What follows a
 request that cannot be part of it (a body that nobody announced) closes the connection after the answer, instead of
 cutting the answer off.
+
+And where it is cheaper: the head of an answer waits for its body, so that both leave by one system call. It waits until
+the end of the loop's turn at most.
 """
 
+import asyncio
 import re
 from urllib.parse import quote_from_bytes
 
@@ -17,10 +21,42 @@ _NO_SUCH_METHOD = b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nconn
 _SAFE = "".join(map(chr, range(0x21, 0x7F)))
 
 
+class _Together:
+    """A transport that writes the head of an answer together with what comes next."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head = b""
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+        self.get_extra_info, self.is_closing = transport.get_extra_info, transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        if self._head and not self.is_closing():
+            self._transport.write(self._head)
+        self._head = b""
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
     _method_unknown = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(_Together(transport, self.loop))  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         if self.cycle is None or self.cycle.response_complete:
