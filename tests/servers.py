@@ -359,6 +359,7 @@ rootdn "{self.admin}"
 rootpw "{self.password}"
 directory {self.place}/data
 dbnosync
+database monitor
 """
         )
         (self.place / "root.ldif").write_text(

@@ -24,6 +24,7 @@ from maldon.kernel.clock import SECOND
 from maldon.kernel.errors import Duplicate, Stale, Unauthorized
 from maldon.kernel.op import Op
 
+_NO_ROW = "-"
 DAY = 24 * 60 * 60 * SECOND
 ACCOUNTS = (
     select(user, DOMAIN.c.enabled.label("domain_enabled"), failed_login.c.times, failed_login.c.failed_at)
@@ -88,15 +89,17 @@ async def count_failure(op: Op, user_id: str) -> None:
     if not settings.lockout_attempts:
         return
     old = failed_login.c.failed_at <= now - settings.lockout_s * SECOND
-    more = update(failed_login).where(failed_login.c.user_id == user_id)
-    more = more.values(times=case((old, 1), else_=failed_login.c.times + 1), failed_at=now)
+    more = update(failed_login).values(times=case((old, 1), else_=failed_login.c.times + 1), failed_at=now)
+    again = more.where(failed_login.c.user_id == user_id)
     try:
         async with op.db.begin() as session:
-            if not await session.run(more):
+            if not await session.run(again):
                 await session.run(insert(failed_login).values(user_id=user_id, times=1, failed_at=now))
+            else:  # as many statements as the first time, and one row written
+                await session.run(more.where(failed_login.c.user_id == _NO_ROW))
     except Duplicate:  # the first one of somebody else came between
         async with op.db.begin() as session:
-            await session.run(more)
+            await session.run(again)
 
 
 async def _note(op: Op, row: Any, fresh: str | None) -> None:

@@ -25,19 +25,31 @@ PLACES: tuple[Column[str], ...] = tuple(table.c.sealed for table in _TABLES)
 
 
 class CredentialKeys(TokenKeys):
-    """The keys in `directory`: the staged one, the primary, the primary before it."""
+    """The keys in `directory`: the staged one, the primary, the primary before it. `opened` counts the texts opened."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, active=3)
+        self.opened = 0
+        self._nobodys: tuple[int, str] = (-1, "")
 
     def hide(self, text: str) -> str:
         """The text as it is stored."""
         return self.seal(text.encode())
 
-    def reveal(self, sealed: str) -> str | None:
-        """The text again; None when the key it was sealed with is gone."""
-        content = self.open(sealed)
-        return None if content is None else content.decode()
+    def reveal(self, sealed: str | None) -> str | None:
+        """The text again; None when the key it was sealed with is gone.
+
+        Nothing sealed takes as long and is None: so a login does not tell whether there was a secret.
+        """
+        self.opened += 1
+        content = self.open(self._decoy() if sealed is None else sealed)
+        return None if content is None or sealed is None else content.decode()
+
+    def _decoy(self) -> str:
+        """Something that the keys open, as they are now."""
+        if self._nobodys[0] != self.state:
+            self._nobodys = (self.state, self.hide("0" * 100))
+        return self._nobodys[1]
 
     def need(self, sealed: str, what: str) -> str:
         """The text again. Raises Unavailable naming what it was when its key is gone."""

@@ -38,7 +38,7 @@ async def login_signed(op: Op, access: str, is_right: Callable[[str], bool]) -> 
 
 
 def _opened(op: Op, row: Any) -> dict[str, Any]:
-    blob = op.use(CredentialKeys).reveal(row.sealed) if row is not None else None
+    blob = op.use(CredentialKeys).reveal(row.sealed if row is not None else None)
     return {} if blob is None else msgspec.json.decode(blob, type=dict[str, Any])
 
 

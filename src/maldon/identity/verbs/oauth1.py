@@ -65,7 +65,7 @@ async def check(op: Op, session: Session, asked: plan.Signed, kind: Table | None
 
 
 def _opened(op: Op, sealed: str | None) -> str:
-    return (op.use(CredentialKeys).reveal(sealed) if sealed is not None else None) or _NOTHING
+    return op.use(CredentialKeys).reveal(sealed) or _NOTHING
 
 
 async def _token(op: Op, session: Session, kind: Table, asked: plan.Signed) -> Any:
