@@ -418,6 +418,8 @@ def shaped(service: str, got: Answer) -> bool:
             [(_, fault)] = body.items()
             return fault["code"] == got.status and isinstance(fault["message"], str)
         case "identity":
+            if isinstance(body["error"], str):  # OAuth 2.0 has a shape of its own
+                return set(body) == {"error", "error_description"} and bool(body["error_description"])
             return body["error"]["code"] == got.status and bool(body["error"]["title"] and body["error"]["message"])
         case "network":
             [(_, fault)] = body.items()
