@@ -140,6 +140,32 @@ def test_credential_keys_rotate_in_a_cloud_only(tmp_path):
     )
 
 
+def test_people_of_another_cloud_log_in_with_the_passwords_they_had(cloud, tmp_path):
+    stored = "$2b$04$o.cQUuZRMpzx4uoVoWEvBuj6lim4eA.94BpL750IFudygbXp7QPTS"
+    domain = {"kind": "domain", "id": "d1", "name": "theirs"}
+    user = {"kind": "user", "id": "u1", "name": "ann", "domain_id": "d1", "password_hash": stored}
+    file = tmp_path / "people.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in (domain, user)))
+    told = "domain: 1 added, 0 here already\nuser: 1 added, 0 here already\n"
+    assert cloud.maldon("identity", "import", str(file)).stdout == told
+    again = "domain: 0 added, 1 here already\nuser: 0 added, 1 here already\n"
+    assert cloud.maldon("identity", "import", str(file)).stdout == again
+    who = {"name": "ann", "domain": {"name": "theirs"}, "password": "pässwörd of theirs"}
+    body = {"auth": {"identity": {"methods": ["password"], "password": {"user": who}}}}
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{cloud.port}/identity/v3/auth/tokens",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        assert json.load(answer)["token"]["user"]["id"] == "u1"
+    file.write_text(json.dumps(user | {"id": "u2", "domain_id": "none"}))
+    done = cloud.maldon("identity", "import", str(file), check=False)
+    why = "line 1: user u2: the domain none is neither here nor in the file."
+    last = "maldon: Nothing was imported. Bad lines: 1."
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (1, "", [why, last])
+
+
 def test_the_books_of_identity_fit_together(cloud):
     for words in ((), ("--repair",)):
         assert cloud.maldon("identity", "doctor", *words).stdout == "the books of identity fit together\n"

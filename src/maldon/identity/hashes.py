@@ -7,9 +7,15 @@ login hashes the password anew. Checking one takes its own time, so until then i
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 
 _SCRYPT_MEMORY = 1 << 30
+
+
+def is_known(stored: str) -> bool:
+    """Whether it is a whole hash of one of these forms, or of argon2's, and takes no more work than can be borne."""
+    return any(form.fullmatch(stored) for form in _WHOLE)
 
 
 def matches(stored: str, password: str) -> bool:
@@ -69,3 +75,15 @@ _FORMS: dict[str, Callable[[str, bytes], bool]] = {
     "$scrypt$": _scrypt,
     "$pbkdf2-sha512$": _pbkdf2,
 }
+_B64 = r"[A-Za-z0-9./+]"
+_ROUNDS = r"(0[4-9]|1[0-9])"  # of bcrypt, as a power of two
+_WHOLE = tuple(
+    re.compile(form)
+    for form in (
+        rf"\$2[aby]\${_ROUNDS}\${_B64}{{53}}",
+        rf"\$bcrypt-sha256\$(v=2,t=2[ab],r=|2[ab],)(?:[4-9]|1[0-9])\${_B64}{{22}}\${_B64}{{31}}",
+        rf"\$scrypt\$ln=([1-9]|1[0-9]),r=(8|16),p=[1-8]\${_B64}*\${_B64}{{16,}}",
+        rf"\$pbkdf2-sha512\$[1-9]\d{{0,6}}\${_B64}*\${_B64}{{16,}}",
+        rf"\$argon2(id|i|d)\$v=\d+\$m=\d{{1,7}},t=\d{{1,2}},p=\d{{1,2}}\${_B64}{{8,}}\${_B64}{{16,}}",
+    )
+)

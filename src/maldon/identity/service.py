@@ -23,6 +23,7 @@ from maldon.identity.keys import TokenKeys, token_keys
 from maldon.identity.passwords import Passwords
 from maldon.identity.settings import OWN_CATALOG, IdentitySettings
 from maldon.identity.verbs.directory import look_everywhere
+from maldon.identity.verbs.import_people import Imported, import_people
 from maldon.identity.verifier import TokenVerifier
 
 __all__ = [
@@ -33,11 +34,13 @@ __all__ = [
     "CredentialKeys",
     "Directories",
     "IdentitySettings",
+    "Imported",
     "Passwords",
     "TokenKeys",
     "TokenVerifier",
     "audit",
     "bootstrap",
+    "import_people",
     "look_everywhere",
     "project_id",
     "repair",

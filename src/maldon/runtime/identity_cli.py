@@ -5,12 +5,17 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from maldon.kernel.errors import CloudError
 from maldon.kernel.op import Op
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.options import HOME
+
+if TYPE_CHECKING:
+    from maldon.identity.service import Imported
 
 
 @click.group()
@@ -45,6 +50,34 @@ async def _rotate_credential_keys(home: Home) -> int:
 
     async with _cloud(home) as op:
         return await rotate_credential_keys(op)
+
+
+@identity.command("import")
+@HOME
+@click.argument("file", type=click.File("rb"))
+def import_people(home: Path, file: BinaryIO) -> None:
+    """Add the people, projects and roles of another cloud, out of a FILE with a JSON object a line.
+
+    docs/keystone.md says how Keystone's database writes one. What is here already stays as it is; when a line is bad,
+    nothing is added.
+    """
+    found = asyncio.run(_import_people(Home(home), file))
+    for line in [*found.same, *found.bad]:
+        click.echo(line, err=line in found.bad)
+    if found.bad:
+        raise Trouble(f"Nothing was imported. Bad lines: {len(found.bad)}.")
+    for kind in sorted({*found.added, *found.kept}):
+        click.echo(f"{kind}: {found.added.get(kind, 0)} added, {found.kept[kind]} here already")
+
+
+async def _import_people(home: Home, file: BinaryIO) -> "Imported":
+    from maldon.identity.service import import_people
+
+    async with _cloud(home) as op:
+        try:
+            return await import_people(op, file)
+        except CloudError as error:
+            raise Trouble(f"Nothing was imported: {error.public}") from error
 
 
 @identity.command()

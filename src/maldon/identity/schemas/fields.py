@@ -15,7 +15,7 @@ from maldon.web.request import Request, decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 EXTRA_LIMIT = 16_384
-_OURS = frozenset({"id", "links", "password", "original_password", "password_expires_at"})
+OURS = frozenset({"id", "links", "password", "original_password", "password_expires_at"})
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 ShortName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]
@@ -59,7 +59,7 @@ async def load(request: Request, noun: str, kind: type[T]) -> tuple[T, dict[str,
         raise BadRequest(f"Expecting to find {noun} in request body.")
     raw = bytes(outer[noun])
     wanted = decode(raw, kind)
-    extra = {k: v for k, v in decode(raw, dict[str, Any]).items() if k not in kind.__struct_fields__ and k not in _OURS}
+    extra = {k: v for k, v in decode(raw, dict[str, Any]).items() if k not in kind.__struct_fields__ and k not in OURS}
     if extra and len(msgspec.json.encode(extra)) > EXTRA_LIMIT:
         raise BadRequest(f"The further attributes of a {noun} may take {EXTRA_LIMIT} bytes together.")
     return wanted, extra
