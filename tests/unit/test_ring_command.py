@@ -148,3 +148,12 @@ def test_a_ring_has_a_place_for_each_fragment_of_its_policy(ring, tmp_path):
     )
     (tmp_path / "maldon.toml").write_text('[object]\npolicies = ["0:gold", "1:deep:ec=none/4+2"]\n')
     assert "there is no erasure code 'none'" in ring("validate", "object-1")[1]
+
+
+def test_rings_are_made_for_all_policies_with_as_many_replicas_as_each_wants(ring, tmp_path):
+    (tmp_path / "maldon.toml").write_text('[object]\npolicies = ["0:gold", "1:deep:ec=isa_l_rs_vand/4+2"]\n')
+    assert ring("create", "container", "--power", "4")[0] == 0
+    code, said = ring("create", "--power", "5", "--replicas", "2")
+    made = {"account": 2, "object": 2, "object-1": 6}
+    assert (code, said) == (0, "".join(f"{name}: 32 partitions, {copies} replicas\n" for name, copies in made.items()))
+    assert ring("create") == (1, "maldon: Every ring of the settings is there already.\n")

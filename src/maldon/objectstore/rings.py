@@ -7,7 +7,8 @@ the place of the fragment with its number.
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from maldon.kernel.errors import Unavailable
 from maldon.kernel.settings import BadSetting
@@ -18,7 +19,7 @@ from maldon.objectstore.ring.file import RingFile
 from maldon.objectstore.ring.ring import Ring, single
 
 
-class Edition(NamedTuple):
+class Edition(msgspec.Struct, frozen=True):
     """Which ring a file holds: the number of its last round, the digest of its bytes."""
 
     version: int

@@ -10,10 +10,10 @@ A proxy whose process has not opened the disks of its own address reaches them b
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path as File
 from typing import Any
 
 from maldon.objectstore.books.node import Books
@@ -28,6 +28,7 @@ from maldon.objectstore.disks import Disk, Disks, prepare
 from maldon.objectstore.middleware import container_sync
 from maldon.objectstore.middleware.chain import LAYERS
 from maldon.objectstore.nodes import Nodes
+from maldon.objectstore.path import Path
 from maldon.objectstore.policies import Policies, read_policies
 from maldon.objectstore.proxy.app import Proxy
 from maldon.objectstore.proxy.changes import Changes
@@ -35,6 +36,7 @@ from maldon.objectstore.proxy.known import Known
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.store import Store, Verifier
 from maldon.objectstore.recon.answers import Recon
+from maldon.objectstore.recon.held import held_book, held_objects
 from maldon.objectstore.recon.passes import Passes
 from maldon.objectstore.ring.file import BadRing
 from maldon.objectstore.rings import Rings
@@ -64,7 +66,7 @@ class Cluster:
     the settings of the parts by their type.
     """
 
-    folder: Path
+    folder: File
     settings: ObjectSettings
     secrets: Secrets
     policies: Policies
@@ -81,7 +83,7 @@ class Cluster:
         return sorted({*self.settings.devices, *(self.rings.devices_at(here) if here else ())})
 
 
-def open_cluster(home: Path, settings: ObjectSettings, options: Mapping[type[Any], Any] | None = None) -> Cluster:
+def open_cluster(home: File, settings: ObjectSettings, options: Mapping[type[Any], Any] | None = None) -> Cluster:
     """Read what is in a home, make what is missing. Raises BadSetting, BadRing."""
     folder = home / "objects"
     secrets = read_or_make(folder / "cluster.json")
@@ -151,6 +153,25 @@ def storage_app(cluster: Cluster) -> StorageServer:
     """This node's disks, for other nodes."""
     key, timeout_s = cluster.secrets.cluster_key, cluster.settings.client_timeout_s
     return StorageServer(cluster.nodes, key, timeout_s, Side(cluster.folder, cluster.rings, recon(cluster), key))
+
+
+def held_here(cluster: Cluster, path: Path, policies: Sequence[int]) -> list[tuple[str, dict[str, Any]]]:
+    """What the disks of this node hold of a thing, each by the disk's name, whether or not a process serves them."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in cluster.device_names():
+        root = cluster.folder / name
+        if not (root / "device.json").exists():
+            continue
+        if path.object:
+            hashed = cluster.secrets.path_hash(path)
+            found += [
+                (name, {"policy": policy, **one}) for policy in policies for one in held_objects(root, policy, hashed)
+            ]
+        else:
+            ring = cluster.rings.container() if path.container else cluster.rings.account()
+            book = held_book(root, ring.partition(path), path, ring.hashed(path))
+            found += [] if book is None else [(name, book)]
+    return found
 
 
 def recon(cluster: Cluster) -> Recon:

@@ -1,5 +1,6 @@
 """The command `maldon`. What the public APIs do is done with the stock `openstack` command; here is only the rest."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -9,13 +10,23 @@ import click
 
 from maldon import __version__
 from maldon.runtime.home import Home, Trouble
-from maldon.runtime.identity_cli import identity
 from maldon.runtime.options import HOME
-from maldon.runtime.ring_cli import ring
+
+GROUPS = {"identity": "identity_cli:identity", "object": "object_cli:object_", "ring": "ring_cli:ring"}
 
 
 class _Sentences(click.Group):
-    """Says a Trouble as one sentence, exit code 1."""
+    """Says a Trouble as one sentence, exit code 1. Groups of commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *GROUPS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in GROUPS:
+            module, _, name = GROUPS[cmd_name].partition(":")
+            group: click.Command = getattr(importlib.import_module(f"maldon.runtime.{module}"), name)
+            return group
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -109,10 +120,6 @@ def doctor(home: Path) -> None:
     findings = examine(Home(home))
     click.echo("\n".join(findings) if findings else "the books and what is observed agree")
     sys.exit(1 if findings else 0)
-
-
-main.add_command(identity)
-main.add_command(ring)
 
 
 if __name__ == "__main__":

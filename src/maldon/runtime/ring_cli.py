@@ -87,21 +87,24 @@ def _known(plan: Plan, id_: int) -> RingDevice:
 @click.option("--overload", type=click.FloatRange(0, 10), default=0.1, show_default=True, help="Part over its share.")
 def create(home: Path, name: str | None, *, power: int, replicas: float, min_part_hours: int, overload: float) -> None:
     """Make the ring NAME, without devices; without a NAME, every one that is not there yet."""
-    plan = Plan(power, replicas, min_part_hours, overload)
-    for one in [name] if name else _missing(home):
-        path = ring_path(home, one)
+    wanted = {name: replicas} if name else _missing(home, replicas)
+    if not wanted:
+        raise Trouble("Every ring of the settings is there already.")
+    for one, copies in wanted.items():
+        plan, path = Plan(power, copies, min_part_hours, overload), ring_path(home, one)
         with alone(path):
             if path.exists():
                 raise Trouble(f"There is a ring in {path} already.")
             write(path, plan)
-        click.echo(f"{one}: {plan.partitions} partitions, {replicas:g} replicas")
+        click.echo(f"{one}: {plan.partitions} partitions, {copies:g} replicas")
 
 
-def _missing(home: Path) -> list[str]:
-    """The rings that the settings want and the home has not."""
-    policies = policies_of(home)
-    wanted = ["account", "container", *(object_ring(policy.index) for policy in policies)]
-    return [name for name in wanted if not ring_path(home, name).exists()]
+def _missing(home: Path, replicas: float) -> dict[str, float]:
+    """The rings that the settings want and the home has not, and how many replicas each has."""
+    wanted = {"account": replicas, "container": replicas}
+    for policy in policies_of(home):
+        wanted[object_ring(policy.index)] = policy.code.fragments if policy.code else replicas
+    return {name: copies for name, copies in wanted.items() if not ring_path(home, name).exists()}
 
 
 @ring.command()

@@ -4,7 +4,7 @@
     devices diskusage unmounted quarantined async               the disks
     ringmd5 policies                                            what the node believes of the cluster
     replication/{account,container,object} reconstruction/object sharding/container
-    auditor/object updater/{container,object} expirer/object    when the loops last passed
+    auditor/{account,container,object} updater/{container,object} expirer/object    when the loops last passed
 
 It tells no names of what is stored and nothing secret, and is asked within the cluster's own network: a storage node
 answers it without the cluster's key, as monitoring wants. On a proxy it is a layer that is off unless asked for. Of
@@ -24,6 +24,7 @@ from maldon import __version__
 from maldon.objectstore.policies import Policies
 from maldon.objectstore.recon import machine
 from maldon.objectstore.recon.passes import Pass, Seen, read_seen
+from maldon.objectstore.recon.report import NodeReport, PolicyRow
 from maldon.objectstore.recon.stock import ABSENT, DiskState, look
 from maldon.objectstore.rings import Rings
 from maldon.objectstore.settings import ObjectSettings
@@ -55,8 +56,8 @@ class Recon:
             "quarantined": lambda: _quarantined(self._disks()),
             "async": lambda: {"async_pending": sum(one.debts for one in self._disks().values())},
             "ringmd5": lambda: {str(rings.files[name].path): edition.md5 for name, edition in rings.editions().items()},
-            "policies": lambda: [policy_row(policies, index) for index in sorted(one.index for one in policies)],
-            "node": self._node,
+            "policies": lambda: policy_rows(policies),
+            "node": self.report,
             **{what: lambda what=what: _PASSES[what](read_seen(folder)) for what in _PASSES},  # type: ignore[misc]
         }
 
@@ -69,30 +70,27 @@ class Recon:
         """As they are now."""
         return {name: look(self._folder / name, self._reserve_percent) for name in self._wanted()}
 
-    def _node(self) -> dict[str, Any]:
+    def report(self) -> NodeReport:
+        """All of it. For a thread."""
         seen = read_seen(self._folder)
         disks = {
             name: msgspec.structs.replace(one, objects=seen.disks[name].objects if name in seen.disks else -1)
             for name, one in self._disks().items()
         }
-        return {
-            "version": __version__,
-            "address": self._settings.address,
-            "time": time.time(),
-            "pid": os.getpid(),
-            "load": os.getloadavg()[0],
-            "disks": disks,
-            "loops": seen.loops,
-            "seen_at": seen.at,
-            "rings": {name: edition._asdict() for name, edition in self._rings.editions().items()},
-            "policies": self._answers["policies"](),
-        }
+        rings, policies = self._rings.editions(), policy_rows(self._policies)
+        load = os.getloadavg()[0]
+        return NodeReport(
+            __version__, self._settings.address, time.time(), os.getpid(), load, disks, seen.loops, seen.at, rings,
+            policies,
+        )  # fmt: skip
 
 
-def policy_row(policies: Policies, index: int) -> dict[str, Any]:
-    """A storage policy as nodes compare it."""
-    policy = policies[index]
-    return {"index": index, "name": policy.name, "default": policy is policies.default}
+def policy_rows(policies: Policies) -> list[PolicyRow]:
+    """The storage policies as nodes compare them."""
+    return [
+        PolicyRow(one.index, one.name, one is policies.default, one.code.scheme if one.code else "")
+        for one in sorted(policies, key=lambda policy: policy.index)
+    ]
 
 
 def _usage(name: str, disk: DiskState) -> dict[str, Any]:
@@ -160,6 +158,18 @@ def _auditor(seen: Seen) -> dict[str, Any]:
     return {"object_auditor_stats_ALL": stats}
 
 
+def _books_audited(kind: str) -> Callable[[Seen], dict[str, Any]]:
+    """Accounts and containers are looked through together."""
+    names = (f"{kind}_auditor_pass_completed", f"{kind}_audits_since", f"{kind}_audits_failed")
+
+    def answer(seen: Seen) -> dict[str, Any]:
+        found = _pass(seen, "audit books")
+        said = (found.seconds, found.begun, found.did) if found.passes else (None, None, None)
+        return dict(zip(names, said, strict=True))
+
+    return answer
+
+
 _PASSES: Mapping[str, Callable[[Seen], dict[str, Any]]] = {
     "replication/account": _replication("replicate books"),
     "replication/container": _replication("replicate books"),
@@ -169,6 +179,8 @@ _PASSES: Mapping[str, Callable[[Seen], dict[str, Any]]] = {
     ),
     "sharding/container": _sharding,
     "auditor/object": _auditor,
+    "auditor/account": _books_audited("account"),
+    "auditor/container": _books_audited("container"),
     "updater/container": _timed("tell accounts of all", "container_updater_sweep"),
     "updater/object": _timed("pay debts", "object_updater_sweep"),
     "expirer/object": _timed("expire objects", "object_expiration_pass", expired_last_pass="did"),  # noqa: S106 - no password
