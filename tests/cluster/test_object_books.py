@@ -1,5 +1,6 @@
 """Accounts and containers over storage nodes that speak HTTP: what one slept through, it hears of afterwards."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -148,3 +149,22 @@ async def test_empty_shards_are_joined_over_nodes(nodes):
     await nodes[1].stop()
     assert (await nodes[2].asker()("PUT", "box/99", b"12345")).status == 201
     assert (await nodes[0].asker()("GET", "box", query="reverse=on&limit=2")).body.decode().split() == ["99", "03"]
+
+
+async def test_a_disk_that_was_replaced_gets_its_books_though_they_did_not_change(nodes):
+    asker = nodes[0].asker()
+    assert (await asker("PUT", "box", X_Container_Meta_Tint="red")).status == 201
+    assert (await asker("PUT", "box/o", b"bytes")).status == 201
+    loops = [Loops(node) for node in nodes]
+    for one in loops:
+        await one.replicator.once()
+    before = await loops[1].holds(BOX)
+    assert [await one.replicator.once() for one in loops] == [0, 0, 0]
+    await nodes[1].stop()
+    shutil.rmtree(nodes[1].home / "objects" / "disk-1")
+    await nodes[1].start()
+    wiped = Loops(nodes[1])
+    assert await wiped.holds(BOX) is None
+    assert await loops[0].replicator.once() == 2  # the container and its account
+    assert await wiped.holds(BOX) == before
+    assert await loops[0].replicator.once() == 0

@@ -325,6 +325,9 @@ class ObjectNode(Protocol):
 class BookNode(Protocol):
     """Accounts and containers on a node's disks: small databases, placed by their rings."""
 
+    async def identify_books(self, spot: Spot) -> str:
+        """Which disk this is: another word than before means that books may be missing from it."""
+
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
     ) -> bool:

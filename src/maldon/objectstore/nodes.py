@@ -47,6 +47,6 @@ class Nodes:
     async def close(self) -> None:
         """Let go of every connection."""
         self._remotes.clear()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None  # before: whoever asks meanwhile gets another
+        if session is not None:
+            await session.close()

@@ -9,6 +9,7 @@
 A proxy whose process has not opened the disks of its own address reaches them by HTTP, as it does those of other nodes.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from maldon.objectstore.daemons.sync_containers import SyncContainers
 from maldon.objectstore.daemons.take_stock import TakeStock
 from maldon.objectstore.daemons.tend import Tending
 from maldon.objectstore.device.device import Device
+from maldon.objectstore.device.mounting import prepare
 from maldon.objectstore.device.settings import DeviceSettings
-from maldon.objectstore.disks import Disk, Disks, prepare
+from maldon.objectstore.disks import Disk, Disks
 from maldon.objectstore.middleware import container_sync
 from maldon.objectstore.middleware.chain import LAYERS
 from maldon.objectstore.nodes import Nodes
@@ -129,8 +131,7 @@ def _stock(cluster: Cluster) -> TakeStock:
 
 @contextlib.asynccontextmanager
 async def _disk(cluster: Cluster, name: str) -> AsyncIterator[Disk]:
-    root, hashed = cluster.folder / name, cluster.secrets.path_hash
-    prepare(root)
+    root, hashed = await asyncio.to_thread(prepare, cluster.folder, name), cluster.secrets.path_hash
     device = Device(root, cluster.option(DeviceSettings), hashed)
     shelf = Shelf(root, cluster.option(BookSettings), hashed)
     await device.open()

@@ -63,6 +63,9 @@ class Books:
         for shelf in self.shelves.values():
             shelf.close()
 
+    async def identify_books(self, spot: Spot) -> str:
+        return self.shelf(spot).identity()
+
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
     ) -> bool:

@@ -7,6 +7,7 @@ one is set aside and answered as unknown, so that replication brings a good one.
 """
 
 import asyncio
+import errno
 import functools
 import pathlib
 import random
@@ -28,6 +29,7 @@ from maldon.objectstore.books.rows import merge_rows
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.sharding import merge_ranges
 from maldon.objectstore.books.together import Together
+from maldon.objectstore.device.mounting import id_of, mark_of
 from maldon.objectstore.node import Book, Listing, NoSpace, Query, Range, Row
 from maldon.objectstore.path import Path, PathHash
 
@@ -53,6 +55,7 @@ class Shelf:
     def __init__(self, root: pathlib.Path, settings: BookSettings, hashed: PathHash) -> None:
         self.root, self.settings, self.hashed = root, settings, hashed
         self.changed: set[Key] = set()
+        self.mark = mark_of(root)
         self._sync = Together(_sync)
         self._open: OrderedDict[Key, Database] = OrderedDict()
         self._writers: dict[Key, Together[Row, tuple[bool, Away]]] = {}
@@ -149,6 +152,17 @@ class Shelf:
         partition, path = key
         return self.root / kind_of(path).value / str(partition) / self.hashed(path).hex()
 
+    def identity(self) -> str:
+        """Another word when the disk is another one, or a book was set aside: then books are missing here."""
+        self.check_disk()
+        return f"{id_of(self.root)} {sum(1 for _ in (self.root / QUARANTINE).glob('*/*'))}"
+
+    def check_disk(self) -> None:
+        """Raises OSError when the disk is not there any more: nothing must be made in its place."""
+        self.root.stat()
+        if mark_of(self.root) != self.mark:
+            raise FileNotFoundError(errno.ENOENT, "the disk is not the one that was opened", str(self.root))
+
     def _exists(self, key: Key) -> bool:
         return (self.folder(key) / FILE).exists()
 
@@ -207,7 +221,7 @@ class Shelf:
         """Whether it was not there before."""
         fill = functools.partial(heading.first_heading, key[1], timestamp, headers, policy or 0)
         try:
-            self.root.stat()  # never make the folder of a disk that is not mounted
+            self.check_disk()
             made = await asyncio.to_thread(create, self.folder(key), fill)
         except BROKEN as error:
             raise self._no_space(error) from error
@@ -239,7 +253,7 @@ class Shelf:
             return db
         folder = self.folder(key)
         if not (folder / FILE).exists():
-            self.root.stat()
+            self.check_disk()
             return None
         db = self._open[key] = Database(folder, self.settings.checkpoint_pages)
         self._make_room(key)

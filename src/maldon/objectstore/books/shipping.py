@@ -29,7 +29,7 @@ def beside(shelf: Shelf, key: Key) -> Iterator[File]:
     """A folder on the same disk for a moment. Raises NoSpace."""
     folder = shelf.folder(key).with_name(f".{new_id()}")
     try:
-        shelf.root.stat()
+        shelf.check_disk()
         folder.mkdir(parents=True)
         yield folder
     except BROKEN as error:

@@ -2,8 +2,12 @@
 
 Every replica is pushed from where it is to where it belongs. A book on a disk that is none of its own (a handoff, or
 what a ring's change left behind) is pushed to all that are, and removed when all have everything.
+
+A round passes over books that did not change here since. What a disk has lost, those that have it do not see so: each
+disk is asked first who it is, and one that was replaced, or has set a damaged book aside, is compared as a whole.
 """
 
+import asyncio
 from functools import partial
 
 import structlog
@@ -22,6 +26,7 @@ from maldon.objectstore.ring.device import RingDevice
 
 log = structlog.get_logger()
 CHUNK = 1000  # rows at a time
+MEET_S = 10.0
 FAR = 50_000  # changes from which on the whole file is sent instead
 
 
@@ -31,10 +36,28 @@ class ReplicateBooks:
     def __init__(self, books: Books, placing: Placing) -> None:
         self._books, self._placing = books, placing
         self._seen: dict[str, Seen] = {}
+        self._met: dict[tuple[str, str], str] = {}
 
     async def once(self) -> int:
         """Push what changed since the last time; how many replicas were brought up to date."""
+        met = await self._meet()
+        if any(word != self._met.get(disk, word) for disk, word in met.items()):
+            self._seen = {}
+        self._met |= met
         return await self._round(self._seen)
+
+    async def _meet(self) -> dict[tuple[str, str], str]:
+        """Who the disks are that can be asked."""
+        disks = self._placing.book_disks()
+        words = await asyncio.gather(*(self._ask_who(one) for one in disks))
+        return {(one.address, one.device): word for one, word in zip(disks, words, strict=True) if word}
+
+    async def _ask_who(self, disk: RingDevice) -> str:
+        try:
+            async with asyncio.timeout(MEET_S):
+                return await self._placing.nodes.at(disk.address).identify_books(Spot(disk.device, 0))
+        except BROKEN:
+            return ""  # what it has missed is seen when it is compared
 
     async def all(self) -> int:
         """Compare everything: what a replica has lost is not seen by those that have it."""

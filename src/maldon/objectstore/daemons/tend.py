@@ -57,18 +57,18 @@ class Tending:
         self._once_a_node: tuple[Loop, ...] = (
             Loop("tell accounts of all", teller.all, 60.0),
             Loop("shard containers", sharder.once, 30.0),
-            Loop("replicate books", replicator.once, 15.0),
+            Loop("replicate books", replicator.once, settings.replicate_books_s),
             Loop("replicate all books", replicator.all, 3600.0),
             Loop("replicate objects", levels.once, settings.replicate_s),
             Loop("reap accounts", reaper.once, 300.0),
             Loop("salvage books", reader.salvage, 10.0),
             Loop("audit books", reader.once, 21_600.0),
             Loop("reclaim books", reclaimer.once, 3600.0),
-            Loop("pay debts", debts.once, 5.0),
+            Loop("pay debts", debts.once, settings.pay_debts_s),
             Loop("take in what the dead left", compactor.take_in, 10.0),
             Loop("expire objects", expirer.once, 30.0),
             Loop("compact disks", compactor.once, 300.0),
-            Loop("audit objects", auditor.once, 3600.0),
+            Loop("audit objects", auditor.once, settings.audit_s),
         )
         if syncer is not None:
             self._once_a_node += (

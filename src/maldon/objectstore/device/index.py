@@ -17,7 +17,7 @@ from typing import Any
 import apsw
 
 from maldon.objectstore.device.merge import FORGOTTEN, LARGE, MARK_SLOT, Entry, merge
-from maldon.objectstore.node import WHOLE
+from maldon.objectstore.node import WHOLE, NoSpace
 
 VERSION = 1
 _TABLES = f"""
@@ -47,6 +47,7 @@ AND fragment <> ?"""
 _BUSY_MS = 30_000
 _CACHE_KIB = 32_768
 _NORMAL, _FULL = 1, 2
+_MAKE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 
 
 class Index:
@@ -62,7 +63,7 @@ class Index:
         self.wal_pages = 0
         self.lock()
         try:
-            self._loops, self._threads = self._connect(), self._connect()
+            self._loops, self._threads = self._connect(_MAKE), self._connect()
             if self._loops.pragma("user_version") != VERSION:
                 with self._loops:
                     self._loops.execute(_TABLES)
@@ -72,8 +73,8 @@ class Index:
         self.unlock()
         self._loops.set_wal_hook(self._committed)
 
-    def _connect(self) -> apsw.Connection:
-        db = apsw.Connection(str(self._path))
+    def _connect(self, flags: int = apsw.SQLITE_OPEN_READWRITE) -> apsw.Connection:
+        db = apsw.Connection(str(self._path), flags=flags)
         db.set_busy_timeout(_BUSY_MS)
         db.pragma("journal_mode", "wal")
         db.pragma("synchronous", _NORMAL)  # a checkpoint syncs, a commit does not
@@ -82,8 +83,11 @@ class Index:
         return db
 
     def open_reader(self) -> apsw.Connection:
-        """A connection for a thread's long scan; to be closed."""
-        db = self._connect()
+        """A connection for a thread's long scan; to be closed. Raises NoSpace when the disk is gone."""
+        try:
+            db = self._connect()
+        except apsw.CantOpenError as error:
+            raise NoSpace("The disk is not there.", internal=f"{self._path}: {error}") from error
         db.pragma("query_only", 1)
         return db
 

@@ -25,12 +25,13 @@ from maldon.objectstore.node import NoSpace
 
 log = structlog.get_logger()
 FORMAT = 1
+MARK = "device.json"
 SEGMENTS, LARGE, QUARANTINE = "segments", "large", "quarantine"
 
 
 def format_device(root: Path) -> None:
     """Make a directory a disk of ours; one that is already stays as it is."""
-    if (root / "device.json").exists():
+    if (root / MARK).exists():
         return
     for folder in (SEGMENTS, LARGE, QUARANTINE):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -42,7 +43,7 @@ def format_device(root: Path) -> None:
         json.dump({"format": FORMAT, "id": secrets.token_hex(16)}, file)
         file.flush()
         os.fsync(file.fileno())
-    beside.rename(root / "device.json")
+    beside.rename(root / MARK)
     sync_directory(root)
 
 
@@ -63,7 +64,7 @@ class Opened:
 def open_device(root: Path) -> Opened:
     """Ready to be used, everything taken in. Raises NoSpace for a directory that is no disk of ours."""
     try:
-        lock = os.open(root / "device.json", os.O_RDONLY)
+        lock = os.open(root / MARK, os.O_RDONLY)
     except OSError as error:
         raise NoSpace("The disk is not there.", internal=str(error)) from error
     try:
@@ -80,7 +81,10 @@ def open_device(root: Path) -> Opened:
 
 
 def _check_format(root: Path) -> None:
-    found = json.loads((root / "device.json").read_text())["format"]
+    try:
+        found = json.loads((root / MARK).read_text())["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NoSpace("The disk cannot be read.", internal=f"{root / MARK}: {error!r}") from error
     if found != FORMAT:
         raise NoSpace("The disk is of another release.", internal=f"{root}: format {found}, not {FORMAT}")
 

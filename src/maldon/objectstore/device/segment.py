@@ -6,6 +6,7 @@ never gets another. `append` returns when the bytes are on stable storage.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -38,6 +39,8 @@ class Segment:
         try:
             write_all(self._file, pieces)
             os.fdatasync(self._file)
+            if not os.fstat(self._file).st_nlink:  # somebody emptied the disk: what is written is nowhere
+                raise FileNotFoundError(errno.ENOENT, "the segment is gone", self.name)
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self.end)  # nobody was told of it

@@ -87,6 +87,12 @@ class Placing:
         partition = ring.partition(path)
         return Place(ring, partition, 0, ring.nodes(partition))
 
+    def book_disks(self) -> list[RingDevice]:
+        """All disks that accounts and containers are on."""
+        rings = (self._rings.account(), self._rings.container())
+        found = {(one.address, one.device): one for ring in rings for one in ring.devices.values()}
+        return list(found.values())
+
     def object(self, path: Path, policy: int) -> Place:
         ring = self._rings.object(policy)
         partition = ring.partition(path)

@@ -54,7 +54,7 @@ class Local:
 
     def __init__(self, devices: Mapping[str, Device], books: Books, nodes: Others) -> None:
         self.devices, self.books, self._nodes = devices, books, nodes
-        self._surveys: dict[str, Survey] = {}
+        self._surveys: dict[str, tuple[Device, Survey]] = {}
 
     def device(self, spot: Spot) -> Device:
         device = self.devices.get(spot.device)
@@ -126,10 +126,14 @@ class Local:
         return await self._survey(spot).wanted(spot.policy, held, fragment)
 
     def _survey(self, spot: Spot) -> Survey:
-        device, survey = self.device(spot), self._surveys.get(spot.device)
-        if survey is None:
-            survey = self._surveys[spot.device] = Survey(device)
-        return survey
+        device = self.device(spot)
+        known = self._surveys.get(spot.device)
+        if known is None or known[0] is not device:  # a disk may be replaced
+            known = self._surveys[spot.device] = device, Survey(device)
+        return known[1]
+
+    async def identify_books(self, spot: Spot) -> str:
+        return await self.books.identify_books(spot)
 
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None

@@ -95,6 +95,9 @@ class Remote:
         wanted: list[bytes] = await self._call("want_objects", (spot, held, fragment))
         return wanted
 
+    async def identify_books(self, spot: Spot) -> str:
+        return str(await self._call("identify_books", (spot,)))
+
     async def put_book(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], policy: int | None = None
     ) -> bool:

@@ -60,6 +60,7 @@ CALLS: dict[str, Call] = {
     "commit_object": Call(tuple[Spot, Path, int, list[Teaching]], bool),
     "compare_partitions": Call(tuple[Spot, int, dict[int, int]], list[int]),
     "want_objects": Call(tuple[Spot, list[Held], int | None], list[bytes]),
+    "identify_books": Call(tuple[Spot], str),
     "put_book": Call(tuple[Spot, Path, int, dict[str, str], int | None], bool),
     "post_book": Call(tuple[Spot, Path, int, dict[str, str]], bool),
     "head_book": Call(tuple[Spot, Path], Book | None),
