@@ -148,14 +148,6 @@ async def test_what_is_damaged_on_one_disk_is_not_spread_and_comes_back(nodes):
     assert {(await content(node, "bad"))[1] for node in nodes} == {b"bad" * 100}
 
 
-async def test_whole_objects_are_replicated_and_fragments_are_not(nodes):
-    spot, path = Spot("disk-1", 0), Path(ACCOUNT, "c", "o")
-    await nodes[0].cluster.nodes.own.put_object(spot, path, Put(stamp(), {}, fragment=1), b"a part")
-    assert await settle(nodes) == 0
-    await nodes[0].cluster.nodes.own.put_object(spot, path, Put(stamp(), {}), b"all")
-    assert await settle(nodes) == 2
-
-
 def handed(placing):
     """An object whose replica on a node would tell that same node's replica of the container; the node's address."""
     book = placing.book(Path(ACCOUNT, "c"))

@@ -13,6 +13,7 @@ import structlog
 
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.coding.code import Code
+from maldon.objectstore.coding.looking import holders
 from maldon.objectstore.node import NoSpace, Reading
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
@@ -66,13 +67,15 @@ class _Source:
 
 
 class Gathering:
-    """`holders` are the disks by fragment."""
+    """`known` are the disks by fragment, as far as they are; `without` is a fragment that is not wanted."""
 
     def __init__(
-        self, placing: Placing, code: Code, wanted: Wanted, holders: Mapping[int, Sequence[RingDevice]]
+        self, placing: Placing, code: Code, wanted: Wanted, known: Mapping[int, Sequence[RingDevice]], without: int = -1
     ) -> None:
         self._placing, self._code, self._wanted = placing, code, wanted
-        self._left = _in_turn(holders)
+        self._without, self._left = without, [one for one in _in_turn(known) if one[0] != without]
+        self._tried: set[tuple[int, RingDevice]] = set()
+        self._searched = False
         self._sources: dict[int, _Source] = {}
         self._at = wanted.start
 
@@ -100,6 +103,9 @@ class Gathering:
         """So many more sources, of fragments that there is none of yet."""
         while count > 0:
             chosen = self._choose(count)
+            if not chosen and not self._searched:
+                await self._search()
+                continue
             if not chosen:
                 wanted = self._wanted
                 raise Unavailable(SHORT, internal=f"{wanted.path}: too few fragments of {wanted.timestamp} can be read")
@@ -116,7 +122,15 @@ class Gathering:
             if len(chosen) < count and fragment not in self._sources:
                 chosen.setdefault(fragment, device)
         self._left = [one for one in self._left if one not in chosen.items()]
+        self._tried.update(chosen.items())
         return list(chosen.items())
+
+    async def _search(self) -> None:
+        """Ask everybody: when the version was looked up, those that answered first were enough."""
+        self._searched = True
+        path, place, timestamp, *_ = self._wanted
+        found = _in_turn(await holders(self._placing, place, path, timestamp))
+        self._left = [one for one in found if one not in self._tried and one[0] != self._without]
 
     async def _begin(self, fragment: int, device: RingDevice) -> Reading | None:
         path, place, timestamp, _, stop = self._wanted
@@ -137,9 +151,9 @@ class Gathering:
             await source.close()
 
 
-def _in_turn(holders: Mapping[int, Sequence[RingDevice]]) -> list[tuple[int, RingDevice]]:
+def _in_turn(known: Mapping[int, Sequence[RingDevice]]) -> list[tuple[int, RingDevice]]:
     """Every holder of every fragment, the first of each before the second of any."""
-    ranked = [(turn, n, device) for n, devices in holders.items() for turn, device in enumerate(devices)]
+    ranked = [(turn, n, device) for n, devices in known.items() for turn, device in enumerate(devices)]
     return [(n, device) for _, n, device in sorted(ranked, key=lambda one: one[:2])]
 
 

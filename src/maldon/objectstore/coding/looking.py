@@ -13,7 +13,7 @@ import structlog
 
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.coding.code import Code
-from maldon.objectstore.coding.versions import Seen, Version, current
+from maldon.objectstore.coding.versions import Seen, Version, current, versions
 from maldon.objectstore.node import NoSpace, Record
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
@@ -48,6 +48,14 @@ async def look(placing: Placing, place: Place, path: Path, *, newest: bool = Fal
         have = sorted(version.holders)
         raise Unavailable(SHORT, internal=f"{path}: of {version.timestamp} there are only the fragments {have}")
     return version
+
+
+async def holders(placing: Placing, place: Place, path: Path, timestamp: int) -> dict[int, list[RingDevice]]:
+    """Every disk that says it has a fragment of a version, primaries and handoffs."""
+    everybody = placing.awake([*place.primaries, *placing.handoffs(place)])
+    seen = [one async for found in _ask(placing, place, path, everybody) for one in found]
+    same = [version for version in versions(seen) if version.timestamp == timestamp and not version.deleted]
+    return same[0].holders if same else {}
 
 
 def _code_of(place: Place) -> Code:

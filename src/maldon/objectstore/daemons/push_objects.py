@@ -1,4 +1,5 @@
-"""Brings versions of objects from one disk to another, as they are: bytes, tombstones, the metadata of a later POST.
+"""Brings versions of objects from one disk to another, as they are: bytes, fragments, tombstones, the metadata of a
+later POST.
 
 The other disk is asked first what of a page it lacks or has older, and is given that; what it has newer by then it
 refuses, which is as good. No container is told: it was when the object was written. So many are under way at once, at
@@ -8,9 +9,10 @@ left for the next round; a disk that does not answer, has no room, or fails agai
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import apsw
 import structlog
 
 from maldon.kernel.errors import CloudError
@@ -21,7 +23,7 @@ from maldon.objectstore.device.record import Damaged
 from maldon.objectstore.device.survey import Survey
 from maldon.objectstore.node import WHOLE, Held, NoSpace, ObjectNode, Put, Reading, Record, Spot, Superseded
 from maldon.objectstore.path import Path
-from maldon.objectstore.proxy.placing import Nodes
+from maldon.objectstore.proxy.placing import Nodes, Placing
 from maldon.objectstore.proxy.quorum import BROKEN
 from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.ring import Ring
@@ -51,7 +53,7 @@ class Pusher:
     """The pushes of one round."""
 
     def __init__(self, nodes: Nodes) -> None:
-        self._nodes, self._room = nodes, asyncio.Semaphore(AT_ONCE)
+        self._nodes, self.room = nodes, asyncio.Semaphore(AT_ONCE)
         self._errors: Counter[tuple[str, str]] = Counter()
         self.pushed = 0
 
@@ -69,31 +71,44 @@ class Pusher:
                     spot = Spot(other.device, 0, share.policy)
                     found += await self._at(other).compare_partitions(spot, share.ring.power, digests)
             except BROKEN as error:
-                self._failed(other, error, MOST_ERRORS)
+                self.failed(other, error, MOST_ERRORS)
                 return []
         return found
 
-    async def bring(self, share: Share, other: RingDevice, number: int, held: Sequence[Held]) -> set[bytes]:
-        """Have a disk take what it lacks or has older of a partition; the hashes of what it still lacks."""
-        if self.silent(other):
+    async def bring(
+        self, share: Share, other: RingDevice, number: int, held: Sequence[Held], fragment: int | None = None
+    ) -> set[bytes]:
+        """Have a disk take what it lacks or has older of a partition, of its `fragment` if these are fragments; the
+        hashes of what it still lacks.
+        """
+        missing = await self.missing(share, other, number, held, fragment)
+        if missing is None:
             return {one.hash for one in held}
         spot = Spot(other.device, number, share.policy)
-        try:
-            async with asyncio.timeout(ASK_S):
-                wanted = set(await self._at(other).want_objects(spot, held))
-        except BROKEN as error:
-            self._failed(other, error, MOST_ERRORS)
-            return {one.hash for one in held}
-        missing = [one for one in held if one.hash in wanted]
         taken = await asyncio.gather(*(self._push(share, other, spot, one) for one in missing))
         return {one.hash for one, ok in zip(missing, taken, strict=True) if not ok}
 
+    async def missing(
+        self, share: Share, other: RingDevice, number: int, held: Sequence[Held], fragment: int | None = None
+    ) -> list[Held] | None:
+        """What a disk lacks; None when it does not say."""
+        if self.silent(other):
+            return None
+        spot = Spot(other.device, number, share.policy)
+        try:
+            async with asyncio.timeout(ASK_S):
+                wanted = set(await self._at(other).want_objects(spot, held, fragment))
+        except BROKEN as error:
+            self.failed(other, error, MOST_ERRORS)
+            return None
+        return [one for one in held if one.hash in wanted]
+
     async def _push(self, share: Share, other: RingDevice, spot: Spot, one: Held) -> bool:
-        async with self._room:
+        async with self.room:
             if self.silent(other):
                 return False
             try:
-                found = await share.device.fetch(share.policy, one.hash, WHOLE, one.timestamp)
+                found = await share.device.fetch(share.policy, one.hash, one.fragment, one.timestamp)
                 return found is not None and await self._give(share, other, spot, *found)
             except (Damaged, CloudError, OSError) as error:
                 log.warning("an object is not replicated", device=share.name, hash=one.hash.hex(), error=repr(error))
@@ -107,19 +122,24 @@ class Pusher:
         except Superseded:
             return True
         except BROKEN as error:
-            self._failed(other, error, MOST_ERRORS if isinstance(error, NoSpace) else 1)
+            self.failed(other, error, MOST_ERRORS if isinstance(error, NoSpace) else 1)
             return False
         finally:
             if isinstance(reading.body, LargeBody):
                 await reading.body.aclose()
+        self.took(other)
+        return True
+
+    def took(self, other: RingDevice) -> None:
+        """A disk has taken a version."""
         self._errors.pop((other.address, other.device), None)
         self.pushed += 1
-        return True
 
     def _at(self, other: RingDevice) -> ObjectNode:
         return self._nodes.at(other.address)
 
-    def _failed(self, other: RingDevice, error: BaseException, count: int) -> None:
+    def failed(self, other: RingDevice, error: BaseException, count: int = 1) -> None:
+        """A disk has not done what it was asked for; how much that counts."""
         self._errors[other.address, other.device] += count
         log.warning("a disk takes no replicas", address=other.address, device=other.device, error=repr(error))
 
@@ -129,17 +149,57 @@ async def _write(node: ObjectNode, spot: Spot, path: Path, reading: Reading) -> 
     if record.deleted:
         await node.delete_object(spot, path, record.timestamp)
         return
-    if not isinstance(reading.body, bytes) and await _reposted(node, spot, path, record):
+    coded = record.fragment != WHOLE
+    if coded:
+        await node.commit_object(spot, path, record.timestamp)  # it may have it, and not know that it counts
+    if (coded or not isinstance(reading.body, bytes)) and await reposted(node, spot, path, record):
         return
-    put = Put(record.timestamp, record.headers, record.etag, record.size, posted_at=record.posted_at)
+    put = Put(record.timestamp, record.headers, record.etag, record.size, record.fragment, posted_at=record.posted_at)
     await node.put_object(spot, path, put, reading.body)
 
 
-async def _reposted(node: ObjectNode, spot: Spot, path: Path, record: Record) -> bool:
+async def reposted(node: ObjectNode, spot: Spot, path: Path, record: Record) -> bool:
     """Have a disk that has these bytes take the metadata alone; whether it did. It does not for what it lets expire."""
-    held = await node.head_object(spot, path)
-    if held is None or held.deleted or held.timestamp != record.timestamp:
+    held = await _there(node, spot, path, record)
+    if held is None:
         return False
-    await node.post_object(spot, path, record.posted_at, record.headers)
-    held = await node.head_object(spot, path)
+    if held.posted_at < record.posted_at:
+        await node.post_object(spot, path, record.posted_at, record.headers)
+        held = await _there(node, spot, path, record)
     return held is not None and held.posted_at >= record.posted_at
+
+
+async def _there(node: ObjectNode, spot: Spot, path: Path, record: Record) -> Record | None:
+    """What a disk holds of this version, if it counts there."""
+    for one in await node.read_versions(spot, path):
+        if one.durable and (one.timestamp, one.fragment, one.deleted) == (record.timestamp, record.fragment, False):
+            return one
+    return None
+
+
+async def shares(
+    disks: Mapping[str, tuple[Device, Survey]], placing: Placing, wanted: Callable[[int], bool]
+) -> AsyncIterator[Share]:
+    """What each disk holds under the storage policies that are wanted and have more than one disk."""
+    for name, (device, survey) in disks.items():
+        pace = Pace(device.settings.replicate_bytes_per_s)
+        try:
+            for number in await survey.policies():
+                if wanted(number) and len((ring := placing.objects(number)).devices) > 1:
+                    digests = await survey.partitions(number, ring.power)
+                    yield Share(name, device, survey, pace, number, ring, digests)
+        except (*BROKEN, apsw.Error) as error:
+            log.warning("a disk is not replicated", device=name, error=repr(error))
+
+
+async def pages(share: Share, number: int, size: int) -> AsyncIterator[list[Held]]:
+    """The durable versions in a partition, tombstones too."""
+    after = b""
+    while True:
+        held = await share.survey.held(share.policy, share.ring.power, number, after, size)
+        durable = [one for one in held if one.durable]
+        if durable:
+            yield durable
+        if len(held) < size:
+            return
+        after = held[-1].hash

@@ -6,22 +6,20 @@ partition, and forgotten here once every one has it, and no container is still t
 asked which of the partitions that it shares have another digest than here; of those it is given what it lacks or has
 older. The newest wins, by the time of the bytes, then of the metadata.
 
-Whole objects only: fragments of an erasure code are left out, for each disk holds another one; they would want a daemon
-of their own.
+Storage policies of whole copies only: of an erasure code each disk holds another fragment, see `reconstruct_objects`.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import apsw
 import structlog
 
-from maldon.objectstore.daemons.audit_objects import Pace
-from maldon.objectstore.daemons.push_objects import Pusher, Share
+from maldon.objectstore.daemons.push_objects import Pusher, Share, pages, shares
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.survey import Survey
-from maldon.objectstore.node import WHOLE, Held
+from maldon.objectstore.node import Held
 from maldon.objectstore.policies import Policies
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.quorum import BROKEN
@@ -45,28 +43,18 @@ class ReplicateObjects:
 
     async def once(self) -> int:
         """One round; how many versions other disks took."""
-        shares = [share async for share in self._shares()]
+        own = [share async for share in shares(self._disks, self._placing, self._whole)]
         pusher = Pusher(self._placing.nodes)
         for step in (self._hand_over, self._level):
-            for share in shares:
+            for share in own:
                 try:
                     await step(pusher, share)
                 except (*BROKEN, apsw.Error) as error:
                     log.warning("a disk is not replicated", device=share.name, error=repr(error))
         return pusher.pushed
 
-    async def _shares(self) -> AsyncIterator[Share]:
-        for name, (device, survey) in self._disks.items():
-            pace = Pace(device.settings.replicate_bytes_per_s)
-            try:
-                for number in await survey.policies():
-                    if self._policies.get(number) is not None:
-                        ring = self._placing.objects(number)
-                        if len(ring.devices) > 1:
-                            digests = await survey.partitions(number, ring.power)
-                            yield Share(name, device, survey, pace, number, ring, digests)
-            except (*BROKEN, apsw.Error) as error:
-                log.warning("a disk is not replicated", device=name, error=repr(error))
+    def _whole(self, policy: int) -> bool:
+        return self._policies.get(policy) is not None and self._placing.code(policy) is None
 
     def _others(self, share: Share, number: int) -> list[RingDevice]:
         here = (self._placing.nodes.here, share.name)
@@ -77,7 +65,7 @@ class ReplicateObjects:
         for number in share.digests:
             others = self._others(share, number)
             if others and len(others) == len(share.ring.nodes(number)):
-                async for held in _pages(share, number):
+                async for held in pages(share, number, PAGE):
                     await self._give_away(pusher, share, number, others, held)
 
     async def _give_away(
@@ -102,20 +90,7 @@ class ReplicateObjects:
         async def compare(other: RingDevice, numbers: Sequence[int]) -> None:
             async with room:
                 for number in await pusher.differing(share, other, numbers):
-                    async for held in _pages(share, number):
+                    async for held in pages(share, number, PAGE):
                         await pusher.bring(share, other, number, held)
 
         await asyncio.gather(*(compare(other, numbers) for other, numbers in shared.items()))
-
-
-async def _pages(share: Share, number: int) -> AsyncIterator[list[Held]]:
-    """The whole objects of a partition and their tombstones."""
-    after = b""
-    while True:
-        held = await share.survey.held(share.policy, share.ring.power, number, after, PAGE)
-        whole = [one for one in held if one.durable and one.fragment == WHOLE]
-        if whole:
-            yield whole
-        if len(held) < PAGE:
-            return
-        after = held[-1].hash

@@ -19,6 +19,7 @@ from maldon.objectstore.daemons.expire_objects import ExpireObjects
 from maldon.objectstore.daemons.pay_debts import PayDebts
 from maldon.objectstore.daemons.reap_accounts import ReapAccounts
 from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
+from maldon.objectstore.daemons.reconstruct_objects import ReconstructObjects
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.replicate_objects import ReplicateObjects
 from maldon.objectstore.daemons.shard import Sharder
@@ -51,7 +52,7 @@ class Tending:
         replicator, reclaimer = ReplicateBooks(books, placing), ReclaimBooks(books)
         debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing)
         compactor, auditor = CompactDisks(devices), AuditObjects(devices)
-        levels = ReplicateObjects(devices, placing, policies)
+        levels, rebuilder = ReplicateObjects(devices, placing, policies), ReconstructObjects(devices, placing)
         reaper, reader = ReapAccounts(books, placing), AuditBooks(books, placing)
         self._everywhere = (Loop("tell accounts", teller.once, 0.5),)
         self._once_a_node: tuple[Loop, ...] = (
@@ -60,6 +61,8 @@ class Tending:
             Loop("replicate books", replicator.once, settings.replicate_books_s),
             Loop("replicate all books", replicator.all, 3600.0),
             Loop("replicate objects", levels.once, settings.replicate_s),
+            Loop("reconstruct objects", rebuilder.once, settings.replicate_s),
+            Loop("reconstruct all objects", rebuilder.all, 21_600.0),
             Loop("reap accounts", reaper.once, 300.0),
             Loop("salvage books", reader.salvage, 10.0),
             Loop("audit books", reader.once, 21_600.0),

@@ -308,6 +308,13 @@ class Device:
         found = [await self._sound(row, body=False) for row in rows if is_version(row)]
         return [loaded.record for loaded in found if loaded is not None]
 
+    async def path_of(self, policy: int, hashed: bytes) -> Path | None:
+        """The name of what is held under a hash; None when nothing is held that can be read."""
+        for row in self.index.find(policy, hashed):
+            if is_version(row) and (loaded := await self._sound(row, body=False)) is not None:
+                return loaded.meta.path
+        return None
+
     async def head(self, policy: int, path: Path) -> Record | None:
         """The newest durable version without its bytes."""
         loaded = await self._load(Target(policy, path, self.hash_path(path)))
