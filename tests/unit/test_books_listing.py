@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maldon.objectstore.books.listing import after
+from maldon.objectstore.books.listing import STEPS, after
 from maldon.objectstore.books.settings import BookSettings
 from maldon.objectstore.books.shelf import Shelf
 from maldon.objectstore.node import Query, Row
@@ -70,6 +70,26 @@ def test_a_listing_is_what_a_scan_finds(shelves, names, query):
     expected = scanned(names, query)
     assert [item.subdir or item.name for item in listing.items()] == expected
     assert listing.count == len(expected)
+
+
+@settings(max_examples=60)
+@given(
+    folders=st.sets(st.text(alphabet="ab/-\0\U0010ffff\ud7ffé", min_size=1, max_size=4), min_size=1, max_size=12),
+    names=st.sets(TEXT.filter(bool), max_size=5),
+    query=st.builds(
+        Query, limit=st.sampled_from([1, 5, 100]), marker=TEXT, end_marker=TEXT,
+        prefix=st.sampled_from(["", "a", "é/"]),
+        delimiter=st.sampled_from(["/", "a", "/-", "é", "-\U0010ffff"]), reverse=st.booleans(), leaves=st.booleans(),
+    ),
+)  # fmt: skip
+def test_a_listing_of_long_subdirectories_is_what_a_scan_finds(shelves, folders, names, query):
+    names |= {f"{folder}{query.delimiter}{n:02d}" for folder in folders for n in range(STEPS + 3)}
+
+    async def listed():
+        shelf = await filled(shelves(), names)
+        return await shelf.list_json(0, BOX, query)
+
+    assert [item.subdir or item.name for item in asyncio.run(listed()).items()] == scanned(names, query)
 
 
 @given(prefix=TEXT.filter(bool), text=TEXT)

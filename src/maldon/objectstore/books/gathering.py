@@ -71,7 +71,10 @@ class Page:
     def json(self) -> bytes:
         if len(self._arrays) == 1:  # most pages cross one book
             return self._arrays[0]
-        return b"[" + b",".join([array[1:-1] for array in self._arrays]) + b"]"
+        pieces: list[bytes | memoryview] = []
+        for array in self._arrays:
+            pieces += (b",", memoryview(array)[1:-1])
+        return b"".join([b"[", *pieces[1:], b"]"])  # megabytes, copied once
 
 
 def _last(array: bytes) -> Item:

@@ -25,6 +25,16 @@ Item = dict[str, Any]
 """A row as JSON shows it: {"name", "bytes", …}, or {"subdir"}."""
 
 
+class _Named(msgspec.Struct):
+    """What a listing as text shows of a row."""
+
+    name: str = ""
+    subdir: str = ""
+
+
+_names = msgspec.json.Decoder(list[_Named]).decode
+
+
 class Listing(Response):
     """`book` is the account or container listed. `rows` may be changed in place, or replaced."""
 
@@ -44,6 +54,13 @@ class Listing(Response):
     @rows.setter
     def rows(self, rows: list[Item]) -> None:
         self._rows = rows
+
+    @property
+    def text(self) -> bytes:
+        """A name a line."""
+        if self._rows is None:  # nobody wanted to know more of them
+            return "".join([f"{row.name or row.subdir}\n" for row in _names(self._json)]).encode()
+        return "".join([f"{row.get('name') or row['subdir']}\n" for row in self._rows]).encode()
 
     @property
     def json(self) -> bytes:
@@ -98,10 +115,7 @@ def write(listing: Listing, request: ObjectRequest) -> Response:
     headers["content-type"] = f"{media}; charset=utf-8"
     if request.method == "HEAD":
         return Response(204, headers)
-    if media == TEXT:
-        body = "".join(f"{row['subdir'] if 'subdir' in row else row['name']}\n" for row in listing.rows).encode()
-    else:
-        body = listing.json if media == JSON else _xml(listing)
+    body = listing.text if media == TEXT else listing.json if media == JSON else _xml(listing)
     if not body:
         return Response(204, headers)
     headers["content-length"] = str(len(body))
