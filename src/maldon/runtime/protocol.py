@@ -1,9 +1,11 @@
-"""uvicorn's HTTP/1.1 where it is stricter than the clients of these APIs.
+"""uvicorn's HTTP/1.1 where it is stricter than the clients of these APIs, and where it trusts them too far.
 
 A path with bytes beyond ASCII is percent-encoded before it is parsed: what it means is for the service to say, and the
 object store says it with a sentence. A method that HTTP does not know is 405. What follows a
 request that cannot be part of it (a body that nobody announced) closes the connection after the answer, instead of
-cutting the answer off.
+cutting the answer off; a body whose chunks are wrong is answered 400 at once, and its request ends as if the client had
+gone. The head of a request has a most of bytes (431) and of seconds (408). Whoever is refused
+before all was sent is listened to a little longer, so that the answer arrives.
 
 And where it is cheaper: the head of an answer waits for its body, so that both leave by one system call. It waits until
 the end of the loop's turn at most.
@@ -11,14 +13,33 @@ the end of the loop's turn at most.
 
 import asyncio
 import re
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _LINE = re.compile(rb"([!-~]+ )(\S*)( HTTP/1\.[01]\r)")
 _METHODS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"COPY ")
-_NO_SUCH_METHOD = b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _SAFE = "".join(map(chr, range(0x21, 0x7F)))
+MOST_HEAD_BYTES = 256 << 10
+MOST_URL_BYTES = 65535  # that httptools takes apart
+LINGER_S = 5.0
+
+
+def _said(status: str, sentence: str = "") -> bytes:
+    about = "content-type: text/plain\r\n" if sentence else ""
+    return (
+        f"HTTP/1.1 {status}\r\n{about}content-length: {len(sentence)}\r\nconnection: close\r\n\r\n{sentence}".encode()
+    )
+
+
+_NO_SUCH_METHOD = _said("405 Method Not Allowed")
+_TOO_LARGE = _said(
+    "431 Request Header Fields Too Large", f"The request line and the headers are more than {MOST_HEAD_BYTES} bytes.\n"
+)
+_TOO_LONG = _said("414 URI Too Long", f"The address is more than {MOST_URL_BYTES} bytes.\n")
+_TOO_SLOW = _said("408 Request Timeout", "The server timed out while waiting for the rest of your request.\n")
+_BAD_BODY = _said("400 Bad Request", "The body is not framed as the headers say: its chunks are not valid.\n")
 
 
 class _Together:
@@ -45,33 +66,122 @@ class _Together:
             self._transport.write(self._head)
         self._head = b""
 
+    def can_write_eof(self) -> bool:
+        return self._transport.can_write_eof()
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
+
     def close(self) -> None:
         self._flush()
         self._transport.close()
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection. `head_s` is how long the head of a request may take."""
 
-    _method_unknown = False
+    def __init__(self, *, head_s: float = 60.0, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._head_s = head_s
+        self._head_bytes = 0
+        self._late: asyncio.TimerHandle | None = None
+        self._method_unknown = self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Together(transport, self.loop))  # type: ignore[arg-type]
+        self._late = self.loop.call_later(self._head_s, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            end = data.find(b"\r") + 1
-            line = None if data.startswith(_METHODS) and data[:end].isascii() else _LINE.fullmatch(data, 0, end)
-            self._method_unknown = line is not None and not data.startswith(_METHODS)
-            if line is not None:
-                data = line[1] + quote_from_bytes(line[2], _SAFE).encode() + line[3] + data[end:]
+        cycle = self.cycle
+        if self._refused:
+            return
+        if cycle is not None and cycle.more_body:
+            super().data_received(data)
+            return
+        end = data.find(b"\r") + 1
+        line = None if data.startswith(_METHODS) and data[:end].isascii() else _LINE.fullmatch(data, 0, end)
+        self._method_unknown = line is not None and not data.startswith(_METHODS)
+        if line is not None:
+            data = line[1] + quote_from_bytes(line[2], _SAFE).encode() + line[3] + data[end:]
         super().data_received(data)
+        if self.cycle is cycle:
+            self._wait_for_head(len(data))
+        elif self._late is not None or self._head_bytes:
+            self._in_time()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if not self.cycle.keep_alive:
+            self.cycle.transport = _Closing(self)  # type: ignore[assignment] # as much of one as is asked for
+
+    def on_message_complete(self) -> None:
+        self.cycle.more_body = False  # also after the answer, or what follows would be taken for more of the body
+        self.cycle.message_event.set()
+
+    def _answers(self) -> bool:
+        return bool(self.cycle is not None and not self.cycle.response_complete)
+
+    def _wait_for_head(self, more: int) -> None:
+        """For the rest of it."""
+        self._head_bytes += more
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self.refuse(b"" if self._answers() else _TOO_LARGE)
+        elif self._late is None and not self._answers():
+            self._late = self.loop.call_later(self._head_s, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self.refuse(_TOO_SLOW if self._head_bytes else b"")
+
+    def _in_time(self) -> None:
+        self._head_bytes = 0
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def refuse(self, answer: bytes = b"") -> None:
+        """Say it, and close once the client has, or has had time to read."""
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(answer)
+        if not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_S, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+        cycle = self.cycle
+        if cycle is not None and cycle.more_body and not cycle.response_complete:
+            self.refuse(b"" if cycle.response_started or self.pipeline else _BAD_BODY)
+        elif self._answers():
+            cycle.keep_alive = False
         elif self._method_unknown:
-            self.transport.write(_NO_SUCH_METHOD)
-            self.transport.close()
+            self.refuse(_NO_SUCH_METHOD)
+        elif len(getattr(self, "url", b"")) > MOST_URL_BYTES:
+            self.refuse(_TOO_LONG)
         else:
             super().send_400_response(msg)
+
+
+class _Closing:
+    """The transport of an answer that ends its connection: what the client still sends does not cut it off."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self.write, self.is_closing = protocol.transport.write, protocol.transport.is_closing
+
+    def close(self) -> None:
+        if self._protocol.cycle.more_body:
+            self._protocol.refuse()
+        else:
+            self._protocol.transport.close()

@@ -59,19 +59,21 @@ def _http(apis: list[str], process: Process, *, serves_disks: bool) -> dict[str,
     by_port: dict[int, Any] = {}
     if cloud.native_ports:
         by_port = {service.port: by_prefix[service.prefix.strip("/")] for service in services}
-    sockets = [] if process.worker else [bind(cloud.listen, port) for port in (cloud.port, *by_port)]
+    patience = cloud.client_timeout_s
+    shared_ports = () if process.worker else (cloud.port, *by_port)
+    sockets = [bind(cloud.listen, port, stalled_s=patience) for port in shared_ports]
     if objects.PROXY in apis:
         by_prefix[objects.PREFIX] = objects.proxy(process)
     for port, app in objects.ports(process, by_prefix.get(objects.PREFIX), serves_disks=serves_disks).items():
         by_port[port] = app
-        sockets.append(bind(cloud.listen, port, shared=process.settings.object.workers > 1))
+        sockets.append(bind(cloud.listen, port, shared=process.settings.object.workers > 1, stalled_s=patience))
     front = Front(by_prefix, by_port, process.problems)
     serving = asyncio.Event()
 
     async def first(_process: Process, started: Started) -> None:
         serving.set()
         started()
-        await serve(front, sockets)
+        await serve(front, sockets, patience)
 
     async def along(_process: Process, started: Started) -> None:
         await serving.wait()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import psutil
 import uvicorn
@@ -21,14 +22,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(address: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A listening socket; a shared one lets other processes of ours listen beside it.
+def bind(address: str, port: int, *, shared: bool = False, stalled_s: float = 60.0) -> socket.socket:
+    """A listening socket; a shared one lets other processes of ours listen beside it. Who takes nothing of an answer
+    for `stalled_s` is cut off.
 
     Raises Trouble that names who holds the port.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(stalled_s * 1000))
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
@@ -51,12 +54,14 @@ def _holder(port: int) -> str:
     return ""
 
 
-async def serve(front: Front, sockets: list[socket.socket]) -> None:
-    """Answer until cancelled; then finish what is under way, two seconds at most."""
+async def serve(front: Front, sockets: list[socket.socket], head_s: float = 60.0) -> None:
+    """Answer until cancelled, whose request's head comes within `head_s`; then finish what is under way, two seconds
+    at most.
+    """
     config = uvicorn.Config(
         front,
         loop="none",
-        http=Protocol,
+        http=partial(Protocol, head_s=head_s),  # type: ignore[arg-type] # called as a class is
         ws="none",
         lifespan="off",
         access_log=False,

@@ -30,6 +30,9 @@ class CloudSettings:
     bus: str = option("", "URL of the message bus (amqp://…); empty is inside the process.")
     keyvalue: str = option("", "URL of the key-value store (redis://…); empty is inside the process.")
     region: str = option("RegionOne", "Name of the region in the catalog.")
+    client_timeout_s: float = option(
+        60.0, "Seconds a client may take to send the head of a request, or to take any of an answer."
+    )
     log_format: str = option("human", "How log lines are written: human or json.")
     log_level: str = option("info", "Least important log lines that are written: debug, info, warning, error.")
 

@@ -30,7 +30,7 @@ class Front:
         if app is not None:
             await app(scope, receive, send)
             return
-        _, segment, *rest = scope["path"].split("/", 2)
+        _, segment, *rest = scope["path"].split("/", 2) if scope["path"].startswith("/") else ("", scope["path"])
         app = self._by_prefix.get(segment)
         if app is None:
             await self._own(segment, send)
