@@ -53,7 +53,7 @@ class ObjectSettings:
     cors_allow_origin: tuple[str, ...] = option((), "Origins that every container allows.")
     cors_expose_headers: tuple[str, ...] = option((), "Headers that every container lets scripts of other origins see.")
 
-    client_timeout_s: float = option(60.0, "Seconds without a byte of its body after which a request is given up.")
+    client_timeout_s: float = option(60.0, "Seconds without a kilobyte of its body after which a request is given up.")
     node_timeout_s: float = option(10.0, "Seconds a storage node may take for a small thing, or for the next bytes.")
     connect_timeout_s: float = option(0.5, "Seconds a storage node may take to answer a connection.")
     error_limit: int = option(10, "Errors of a disk after which it is left alone for a while.")

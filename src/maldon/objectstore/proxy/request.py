@@ -22,6 +22,8 @@ from maldon.objectstore.path import Path
 
 Receive = Callable[[], Awaitable[Any]]
 SMALL = 256 * 1024  # bytes of a body that is read whole before anything is done with it
+LEAST = 1024  # bytes of a body that are more than nothing: who sends one now and then is as slow as who sends none
+MOST_HEADERS = 256
 VERSIONS = {"v1", "v1.0"}
 TRUE = {"true", "1", "yes", "on", "t", "y"}
 NOWHERE = Path("")
@@ -80,10 +82,12 @@ class Body:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """It, piece by piece. Raises TooLarge beyond `limit`, CutOff, TooSlow."""
-        size, more = 0, self.length != 0
+        size, more, time_of = 0, self.length != 0, asyncio.get_running_loop().time
+        waited, fresh = 0.0, 0
         while more:
+            begun = time_of()
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(self._timeout_s - waited):
                     event = await self._receive()
             except TimeoutError:
                 raise TooSlow("The server timed out while waiting for the rest of your request.") from None
@@ -93,6 +97,10 @@ class Body:
             size += len(piece)
             if self.limit is not None and size > self.limit:
                 raise TooLarge("Your request is too large.")
+            fresh += len(piece)
+            waited += time_of() - begun
+            if fresh >= LEAST:
+                waited, fresh = 0.0, 0
             if piece:
                 yield piece
 
@@ -264,6 +272,8 @@ def split(where: str) -> tuple[str, Path]:
 def read_request(scope: Any, receive: Receive, timeout_s: float) -> ObjectRequest:
     """What an ASGI scope asks. Raises PreconditionFailed for a path that is no text."""
     raw_headers = scope["headers"]
+    if len(raw_headers) > MOST_HEADERS:
+        raise BadRequest(f"The request has {len(raw_headers)} headers; {MOST_HEADERS} is the most.")
     try:
         headers = {name.decode("latin-1"): value.decode() for name, value in raw_headers}
     except UnicodeDecodeError:
