@@ -29,6 +29,7 @@ ON CONFLICT (name) DO UPDATE SET timestamp = excluded.timestamp, measured_at = e
     sealed = excluded.sealed"""
 BURY = "INSERT OR REPLACE INTO gone (name, timestamp, measured_at, policy, seq) VALUES (?, ?, ?, ?, ?)"
 
+MOST = 2**63 - 1  # of bytes; a manifest may claim many, so a total of more stays there
 Shares = dict[int, tuple[int, int, int]]  # by policy: rows, their counts, their bytes
 Totals = tuple[int, list[int], Shares]  # changes, digests of the living and the gone, shares
 _read_shares = msgspec.msgpack.Decoder(Shares).decode
@@ -94,7 +95,7 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
         if held is not None and held.deleted:
             revived.append((name,))
         _count(shares, row, 1)
-        numbers = row.timestamp, row.measured_at, row.size, row.count, row.policy
+        numbers = row.timestamp, row.measured_at, min(row.size, MOST), row.count, row.policy
         item = shown(row, kind)
         upserts.append((name, *numbers, seq, item, seal(*numbers, item)))
     if seq == begun:
@@ -126,10 +127,11 @@ def forget_rows(db: Database, where: str, values: tuple[str | int, ...]) -> None
         found = f"SELECT name, timestamp, measured_at FROM {table} WHERE {where}"  # noqa: S608
         for name, timestamp, measured_at in db.execute(found, values):
             digests[deleted] ^= fingerprint(Row(name, timestamp, measured_at=measured_at))
-    leaving = f"SELECT policy, count(*), sum(count), sum(size) FROM row WHERE {where} GROUP BY policy"  # noqa: S608
-    for policy, *counts in db.execute(leaving, values):
-        rows, count, size = (had - less for had, less in zip(shares[policy], counts, strict=True))
-        shares[policy] = rows, count, size
+    high, low = "sum(size >> 32)", "sum(size & 0xffffffff)"  # the sum of all may be more than SQLite counts
+    leaving = f"SELECT policy, count(*), sum(count), {high}, {low} FROM row WHERE {where} GROUP BY policy"  # noqa: S608
+    for policy, rows, count, *size in db.execute(leaving, values):
+        had = shares[policy]
+        shares[policy] = had[0] - rows, had[1] - count, had[2] - (size[0] << 32) - size[1]
     db.execute(f"DELETE FROM row WHERE {where}", values)  # noqa: S608
     db.execute(f"DELETE FROM gone WHERE {where}", values)  # noqa: S608
     _record_totals(db, (seq, digests, shares), Kind.CONTAINER)
@@ -193,7 +195,7 @@ def _totals(db: Database) -> Totals:
 
 def _record_totals(db: Database, totals: Totals, kind: Kind) -> None:
     seq, digests, shares = totals
-    shares = {policy: share for policy, share in shares.items() if any(share)}
+    shares = {policy: (*share[:2], min(max(share[2], 0), MOST)) for policy, share in shares.items() if any(share)}
     rows, count, size = (sum(share[i] for share in shares.values()) for i in range(3))
     db.execute(
         "UPDATE heading SET seq = ?, digest = ?, buried = ?, shares = ?, containers = ?, objects = ?, size = ?",
@@ -202,6 +204,6 @@ def _record_totals(db: Database, totals: Totals, kind: Kind) -> None:
             *digests,
             msgspec.msgpack.encode(shares),
             *((0, rows) if kind is Kind.CONTAINER else (rows, count)),
-            size,
+            min(size, MOST),
         ),
     )

@@ -172,6 +172,8 @@ class _Slo:
         """Check the segments, and write the manifest."""
         kept = await self.looked_at(request, wanted)
         etag, size = slo_manifest.whole(kept, request.path.account)
+        if size > slo_manifest.MOST_BYTES:
+            raise BadRequest(f"The segments are {size} bytes together; {slo_manifest.MOST_BYTES} is the most.\n")
         claimed = request.headers.pop("etag", "").strip('"').lower()
         if claimed and claimed != etag:
             raise UnprocessableTag("")

@@ -18,6 +18,8 @@ from maldon.objectstore.path import Path
 
 SLO_ETAG, SLO_SIZE = "x-object-sysmeta-slo-etag", "x-object-sysmeta-slo-size"
 KEYS = {"path", "etag", "size_bytes", "range", "data"}
+MOST_BYTES = 2**53 - 1  # of the whole: what a JSON number says exactly
+_DIGITS = re.compile(r"\d{1,19}", re.ASCII)
 _RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
@@ -120,7 +122,7 @@ def _wanted(row: Any, account: str) -> Wanted:
     etag, size = row.get("etag"), row.get("size_bytes")
     if etag is not None and not isinstance(etag, str):
         raise ValueError("etag must be a string")
-    if size is not None and (isinstance(size, bool) or not str(size).isdigit()):
+    if size is not None and (isinstance(size, bool) or not _DIGITS.fullmatch(str(size))):
         raise ValueError("invalid size_bytes")
     if size is not None and int(size) < 1 and row.get("range") is None:
         raise ValueError("too small; each segment must be at least 1 byte.")
