@@ -5,8 +5,9 @@ need them. Extended attributes say a file's type and metadata.
 """
 
 import asyncio
+import re
 import tarfile
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +22,12 @@ from maldon.objectstore.proxy.store import Store
 
 ARCHIVES = {"tar": "r|", "tar.gz": "r|gz", "tar.bz2": "r|bz2"}
 PIECE = 64 << 10
+MOST_ABOUT = 1 << 20  # bytes of what an archive says of one member: long names, attributes
+MOST_GLOBAL = 100
 MIME, META = "SCHILY.xattr.user.mime_type", "SCHILY.xattr.user.meta."
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # what the name of a header may be
 
 
 def make(store: Store, below: Handler) -> Handler:
@@ -46,12 +52,16 @@ class _Feed:
 
     def __init__(self, pieces: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self._pieces, self._loop = pieces, loop
-        self._rest = b""
+        self._rest, self._ended = b"", 0
 
     def read(self, size: int) -> bytes:
+        """Raises EOFError for who goes on reading where nothing is: tarfile would, as far as a header promised."""
         while len(self._rest) < size:
             piece = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
             if not piece:
+                self._ended += 1
+                if self._ended > 2:
+                    raise EOFError("unexpected end of data")
                 break
             self._rest += piece
         given, self._rest = self._rest[:size], self._rest[size:]
@@ -59,6 +69,27 @@ class _Feed:
 
     async def _next(self) -> bytes:
         return await anext(self._pieces, b"")
+
+
+class _Member(tarfile.TarInfo):
+    """A member that does not fill the memory before it is looked at."""
+
+    def _proc_member(self, archive: Any) -> Any:  # tarfile's own place for members that want something of their own
+        if not self.isreg() and not self.issparse() and self.size > MOST_ABOUT:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        if len(archive.pax_headers) > MOST_GLOBAL:
+            raise tarfile.ReadError(f"more than {MOST_GLOBAL} attributes of all members")
+        return super()._proc_member(archive)  # type: ignore[misc] # not in the stubs
+
+
+async def _beside(step: Callable[[], Any]) -> Any:
+    """What tarfile does, in a thread. Raises TarError, EOFError, OSError, CloudError."""
+    try:
+        return await asyncio.to_thread(step)
+    except (CloudError, tarfile.TarError, EOFError, OSError):
+        raise
+    except Exception as error:  # a hostile archive makes it stumble in many ways
+        raise tarfile.ReadError(f"{type(error).__name__}: {error}") from error
 
 
 class _Extraction:
@@ -72,8 +103,8 @@ class _Extraction:
     async def run(self, mode: Any) -> Outcome:
         feed: Any = _Feed(aiter(self._request.body), asyncio.get_running_loop())
         try:
-            archive: Any = await asyncio.to_thread(partial(tarfile.open, mode=mode, fileobj=feed))
-            while (member := await asyncio.to_thread(archive.next)) is not None:
+            archive: Any = await _beside(partial(tarfile.open, mode=mode, fileobj=feed, tarinfo=_Member))
+            while (member := await _beside(archive.next)) is not None:
                 if member.isfile():
                     await self._file(archive, member)
                 archive.members = []  # else it remembers every one
@@ -125,7 +156,7 @@ class _Extraction:
         file: Any = archive.extractfile(member)
 
         async def pieces() -> AsyncIterator[bytes]:
-            while piece := await asyncio.to_thread(file.read, PIECE):
+            while piece := await _beside(partial(file.read, PIECE)):
                 yield piece
 
         headers = {"content-length": str(member.size), **_metadata(member)}
@@ -152,6 +183,8 @@ def _metadata(member: tarfile.TarInfo) -> dict[str, str]:
     for key, value in member.pax_headers.items():
         if key == MIME:
             found["content-type"] = value
+        elif key.startswith(META) and not _TOKEN.fullmatch(key, len(META)):
+            raise BadRequest("The name of an attribute cannot be that of a header.")
         elif key.startswith(META):
             found[f"x-object-meta-{key[len(META) :].lower()}"] = value
     return found
