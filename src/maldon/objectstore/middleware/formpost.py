@@ -27,6 +27,7 @@ from maldon.objectstore.middleware.tempurl import (
     signed_by,
 )
 from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.metadata import has_control
 from maldon.objectstore.proxy.reply import HTML, Response, title
 from maldon.objectstore.proxy.request import Given, ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -46,6 +47,7 @@ class Form:
         self._parser = PushMultipartParser(boundary, max_segment_count=1000, max_header_count=20)
         self._events = self._read(request)
         self.fields: dict[str, str] = {}
+        self.redirect = ""  # once it is known that the form may say where to
 
     async def _read(self, request: ObjectRequest) -> AsyncIterator[Any]:
         try:
@@ -54,7 +56,7 @@ class Form:
                     yield event
             self._parser.close()
         except MultipartError as error:
-            raise BadForm(f"The form is not valid: {str(error)[:100]}") from error
+            raise BadForm(f"The form is not valid: {str(error.args[0])[:100]}") from error
 
     async def file(self) -> MultipartSegment | None:
         """The head of the next file; fields before it are read. None when there is none."""
@@ -92,14 +94,14 @@ def make(store: Store, below: Handler) -> Handler:
         return below(request)
 
     async def _form(request: ObjectRequest, boundary: str) -> Response:
-        if not boundary or len(boundary) > 200:
+        if not boundary or len(boundary) > 200 or not boundary.isascii():
             raise BadForm("The form has no boundary.")
         form = Form(request, boundary)
         try:
             status, message = await _uploaded(request, form)
         except BadForm as error:
             status, message = 400, error.public
-        return _done(form.fields.get("redirect", ""), status, message)
+        return _done(form.redirect, status, message)
 
     async def _uploaded(request: ObjectRequest, form: Form) -> tuple[int, str]:
         """Status and message once all files are in."""
@@ -107,7 +109,7 @@ def make(store: Store, below: Handler) -> Handler:
         while (part := await form.file()) is not None:
             if not checked:
                 await _check(request, form.fields)
-                checked = True
+                checked, form.redirect = True, form.fields.get("redirect", "")
             if not part.filename:
                 continue
             if count >= _number(form.fields, "max_file_count"):
@@ -168,10 +170,10 @@ def _number(fields: dict[str, str], name: str) -> int:
 
 
 def _done(redirect: str, status: int, message: str) -> Response:
-    said = f"{status} {title(status)}" if not message else f"{status} {title(status)}: {message}"
+    said = html.escape(f"{status} {title(status)}: {message}".removesuffix(": "))
     if not redirect:
         return Response(status, {"content-type": HTML}, f"<h1>{said}</h1>".encode())
-    if any(ord(c) < 32 for c in redirect):
+    if has_control(redirect):
         raise BadRequest("The redirect is no address.")
     where = f"{redirect}{'&' if '?' in redirect else '?'}status={status}&message={quote(message)}"
     link = quote(where, safe=":/?&=%#")

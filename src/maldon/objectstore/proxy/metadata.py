@@ -18,6 +18,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_NAME = re.compile(r"[\x00-\x20:\x7f]")
 
 
+def has_control(value: str) -> bool:
+    """Whether it has characters that no header can carry, wherever the value came from."""
+    return not value.isprintable() and _CONTROL.search(value) is not None
+
+
 def is_text(value: str) -> bool:
     """Whether it came as UTF-8."""
     try:
@@ -37,7 +42,7 @@ def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings
         if not value.isascii() and name.startswith(KEEPING) and not is_text(value):
             if kind != "object" or not name.startswith(ANY_BYTES):
                 raise BadRequest(f"{name[:128]} must be valid UTF-8")
-        elif not value.isprintable() and name.startswith(KEEPING) and _CONTROL.search(value):
+        if name.startswith(KEEPING) and has_control(value):
             raise BadRequest(f"{name[:128]!r} has a control character")
         if name.startswith(prefix):
             length = _check_item(name[len(prefix) :], value, limits)
