@@ -32,6 +32,10 @@ def is_text(value: str) -> bool:
     return True
 
 
+def _any_bytes(name: str, kind: str) -> bool:
+    return kind == "object" and name.startswith(ANY_BYTES)
+
+
 def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings) -> None:
     """Raise BadRequest for metadata of a `kind` (object, container, account) that cannot be kept."""
     prefix = f"x-{kind}-meta-"
@@ -39,9 +43,8 @@ def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings
     for name, value in headers.items():
         if len(value) > limits.max_header_size:
             raise BadRequest(f"Header value too long: {name[:128]}")
-        if not value.isascii() and name.startswith(KEEPING) and not is_text(value):
-            if kind != "object" or not name.startswith(ANY_BYTES):
-                raise BadRequest(f"{name[:128]} must be valid UTF-8")
+        if not value.isascii() and name.startswith(KEEPING) and not (is_text(value) or _any_bytes(name, kind)):
+            raise BadRequest(f"{name[:128]} must be valid UTF-8")
         if name.startswith(KEEPING) and has_control(value):
             raise BadRequest(f"{name[:128]!r} has a control character")
         if name.startswith(prefix):
