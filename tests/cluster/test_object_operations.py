@@ -17,6 +17,7 @@ from maldon.objectstore.ring.builder import rebalance
 from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.file import dump, read
 from maldon.objectstore.timestamp import stamp
+from maldon.web import metrics
 from maldon.work.loops import Loop
 from tests.object_cloud import ACCOUNT, object_store
 from tests.object_cluster import object_cluster
@@ -105,6 +106,20 @@ async def test_a_debt_and_a_quarantine_are_counted(nodes):
     assert await recon(node, "quarantined") == {
         "accounts": 0, "containers": 0, "objects": 1, "policies": {"0": {"objects": 1}},
     }  # fmt: skip
+
+
+async def test_verbs_and_groups_are_counted(nodes):
+    asker = nodes[0].asker()
+    await asker("PUT", "c")
+    before = metrics.counted()
+    await asker("PUT", "c/o", b"bytes")
+    after = metrics.counted()
+    verbs = {verb: n for service, _, verb, status, n in after.requests if (service, status) == ("object-storage", 200)}
+    had = {verb: n for service, _, verb, status, n in before.requests if (service, status) == ("object-storage", 200)}
+    assert verbs["put_object"] - had.get("put_object", 0) == 2  # the third is this process' own disk
+    assert sum(after.seconds["object-storage"][:-1]) > sum(before.seconds["object-storage"][:-1])
+    counts = [node.cluster.nodes.own.devices["disk-1"].commits.counts for node in nodes]
+    assert [(one.records, sum(one.groups), one.small_bytes > 100) for one in counts] == [(1, 1, True)] * 3
 
 
 async def test_a_proxy_answers_recon_only_when_asked_for(tmp_path):

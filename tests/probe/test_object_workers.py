@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import signal
+import urllib.request
 from urllib.parse import urlsplit
 
 import psutil
@@ -82,3 +83,32 @@ def test_all_processes_see_the_same(served):
     wait_for("no worker outlives its cloud", lambda: not any(psutil.pid_exists(pid) for pid in family))
     cloud.start()
     assert len(client("GET", "c")[1].split()) == 112
+
+
+def test_the_first_process_shows_what_all_of_them_did(served):
+    cloud, client = served
+    assert client("PUT", "c")[0] == 201
+    for n in range(60):
+        assert client("PUT", f"c/o{n}", b"x" * 1000)[0] == 201
+
+    def figures():
+        with urllib.request.urlopen(f"http://127.0.0.1:{cloud.port}/metrics", timeout=10) as answer:
+            lines = [line.rpartition(" ") for line in answer.read().decode().splitlines() if line[0] != "#"]
+        return {name: float(value) for name, _, value in lines}
+
+    put = 'maldon_http_requests_total{method="PUT",route="",service="object-store",status="201"}'
+    records = 'maldon_object_group_records_sum{device="disk-1"}'
+    wait_for("figures of all three", lambda: figures().get(put) == 61, 30)
+    wait_for("the stock to be taken", lambda: figures().get('maldon_object_disk_objects{device="disk-1"}') == 60, 60)
+    shown = figures()
+    assert shown[records] == 60
+    assert shown['maldon_object_written_bytes_total{device="disk-1",kind="small"}'] > 60_000
+    assert shown['maldon_object_disk_ok{device="disk-1"}'] == 1
+    assert shown['maldon_object_disk_free_bytes{device="disk-1"}'] > 0
+    assert shown['maldon_object_loop_passes_total{loop="take stock"}'] >= 1
+    victim = min(listeners(cloud.pid, client.port) - {cloud.pid})
+    os.kill(victim, signal.SIGKILL)
+    wait_for("another in its place", lambda: len(listeners(cloud.pid, client.port) - {victim}) == 3)
+    assert figures()[put] == 61  # what it counted is not forgotten
+    assert client("PUT", "c/last", b"x")[0] == 201
+    wait_for("one more", lambda: figures()[put] == 62, 30)

@@ -27,6 +27,7 @@ from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.mounting import prepare
 from maldon.objectstore.device.settings import DeviceSettings
 from maldon.objectstore.disks import Disk, Disks
+from maldon.objectstore.figures import WRITE_S, Counting, shown
 from maldon.objectstore.middleware import container_sync
 from maldon.objectstore.middleware.chain import LAYERS
 from maldon.objectstore.nodes import Nodes
@@ -58,7 +59,8 @@ SECTIONS: dict[str, type[Any]] = {
 """Sections of the settings file."""
 
 __all__ = [
-    "SECTIONS", "BadRing", "Cluster", "ObjectSettings", "disks", "open_cluster", "proxy_app", "recon", "storage_app",
+    "SECTIONS", "WRITE_S", "BadRing", "Cluster", "Counting", "ObjectSettings", "counting", "disks", "held_here",
+    "open_cluster", "proxy_app", "recon", "shown", "storage_app",
 ]  # fmt: skip
 
 
@@ -154,6 +156,11 @@ def storage_app(cluster: Cluster) -> StorageServer:
     """This node's disks, for other nodes."""
     key, timeout_s = cluster.secrets.cluster_key, cluster.settings.client_timeout_s
     return StorageServer(cluster.nodes, key, timeout_s, Side(cluster.folder, cluster.rings, recon(cluster), key))
+
+
+def counting(cluster: Cluster, number: int) -> Counting:
+    """The figures of this process, whose disks are open: the node's first one, or the worker of that number."""
+    return Counting(cluster.folder, cluster.nodes.own.devices, number)  # type: ignore[attr-defined]
 
 
 def held_here(cluster: Cluster, path: Path, policies: Sequence[int]) -> list[tuple[str, dict[str, Any]]]:

@@ -79,9 +79,9 @@ def up(detach: bool, **wanted: Any) -> None:  # noqa: FBT001 - click names its a
 @main.command()
 @HOME
 @click.option("--simulate", is_flag=True, help="Let node-agent stand for simulated hosts.")
-@click.option("--worker", is_flag=True, hidden=True)
+@click.option("--worker", type=int, default=0, hidden=True)
 @click.argument("roles", nargs=-1, required=True)
-def run(home: Path, roles: tuple[str, ...], *, simulate: bool, worker: bool) -> None:
+def run(home: Path, roles: tuple[str, ...], *, simulate: bool, worker: int) -> None:
     """Run only these ROLES in this process."""
     from maldon.runtime.run_roles import run_roles
 

@@ -81,9 +81,22 @@ def ports(process: Process, proxy_app: Any, *, serves_disks: bool) -> dict[int, 
 
 async def storage(process: Process, started: Callable[[], None]) -> None:
     """This node's disks, until cancelled."""
-    async with objectstore.disks(cluster(process)) as loops:
+    async with objectstore.disks(cluster(process)) as loops, asyncio.TaskGroup() as group:
+        counting = objectstore.counting(cluster(process), process.worker)
         started()
+        group.create_task(_show(counting, process.worker), name="figures")
         await loops()
+
+
+async def _show(counting: objectstore.Counting, number: int) -> None:
+    """The first process shows the figures, the others tell it theirs."""
+    if not number:
+        with objectstore.shown(counting):
+            await asyncio.Event().wait()
+    while True:
+        await asyncio.sleep(objectstore.WRITE_S)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(counting.write)
 
 
 async def workers(process: Process, started: Callable[[], None]) -> None:
@@ -102,7 +115,7 @@ async def _worker(process: Process, number: int) -> None:
         "run",
         "--home",
         str(process.home.path),
-        "--worker",
+        f"--worker={number}",
         PROXY,
         STORAGE,
     )

@@ -73,7 +73,7 @@ class Process:
     verifier: identity.TokenVerifier
     roles: dict[str, str] = field(default_factory=dict)
     objects: Cluster | None = None
-    worker: bool = False
+    worker: int = 0
 
     def __post_init__(self) -> None:
         metrics.count_statements(lambda: self.db.statements)

@@ -14,7 +14,7 @@ from maldon.runtime.roles import choose
 from maldon.runtime.settings import Settings, read_settings
 
 
-def run_roles(path: Path, names: tuple[str, ...], *, simulate: bool, worker: bool = False) -> None:
+def run_roles(path: Path, names: tuple[str, ...], *, simulate: bool, worker: int = 0) -> None:
     """Run until a signal. Raises Trouble when it cannot start.
 
     Processes may share a home; on other machines they need copies of its secrets.json and fernet-keys.
@@ -31,7 +31,7 @@ def run_roles(path: Path, names: tuple[str, ...], *, simulate: bool, worker: boo
         runner.run(_run(home, settings, names, worker=worker))
 
 
-async def _run(home: Home, settings: Settings, names: tuple[str, ...], *, worker: bool) -> None:
+async def _run(home: Home, settings: Settings, names: tuple[str, ...], *, worker: int) -> None:
     stop = asyncio.Event()
     if worker:
         asyncio.get_running_loop().add_reader(0, stop.set)

@@ -15,6 +15,7 @@ import apsw
 import structlog
 
 from maldon.objectstore.device.changes import Changes
+from maldon.objectstore.device.counts import DiskCounts
 from maldon.objectstore.device.debts import GRACE_S, Young, YoungDebts, encode_owed
 from maldon.objectstore.device.index import Index, apply, mark_segment, purge_forgotten, register, set_owed
 from maldon.objectstore.device.merge import FORGOTTEN, Entry
@@ -46,6 +47,7 @@ class GroupCommit:
     """The one way in which a process writes to a disk."""
 
     def __init__(self, folder: FilePath, index: Index, changes: Changes, segment_bytes: int) -> None:
+        self.counts = DiskCounts()
         self._folder, self._index, self._changes, self._segment_bytes = folder, index, changes, segment_bytes
         self._loop = asyncio.get_running_loop()
         self._writes: list[Write] = []
@@ -121,9 +123,11 @@ class GroupCommit:
         try:
             segment.append(pieces)
         except OSError:
+            self.counts.refused += 1
             self._segment = None
             self._full.append(segment)
             raise
+        self.counts.group(len(writes), at - entries[0].at)
         return entries
 
     def _appended(self, writes: list[Write], job: asyncio.Future[list[Entry]]) -> None:

@@ -144,6 +144,7 @@ class Device:
             record = upload.record(large.size, etag)
             name = new_name(target.policy, target.hash, record.timestamp)
             await large.publish(name)
+            self.commits.counts.large_bytes += large.size
         finally:
             await large.close()
         return name, record
@@ -352,6 +353,7 @@ class Device:
             return
         name = self.index.segment_name(row.segment)
         await asyncio.to_thread(quarantine.keep, self.root, row, name)
+        self.commits.counts.quarantined += 1
         await self._forget_row(Target(row.policy, Path(""), row.hash), row)
 
     # Debts

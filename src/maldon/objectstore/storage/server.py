@@ -1,6 +1,7 @@
 """A storage node's disks, served to the proxies and daemons of other machines: the ASGI side of wire.py."""
 
 import hmac
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from maldon.objectstore.storage.wire import (
     read_frame,
     refuse,
 )
+from maldon.web import metrics
 
 log = structlog.get_logger("object.storage")
 PREFIX = "/v1/"
@@ -38,19 +40,27 @@ class StorageServer:
         if scope["method"] != "POST" and self._side.knows(scope["path"]):
             await _reply(send, *await self._side.answer(scope, receive))
             return
+        begun = time.perf_counter()
+        status = await self._serve(scope, receive, send)
+        verb = scope["path"].removeprefix(PREFIX)
+        metrics.observe("object-storage", "POST", verb if verb in CALLS else "", status, time.perf_counter() - begun)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> int:
+        """The status of the answer that was given."""
         try:
             result, body = await self._answer(scope, receive)
         except CloudError as error:
             await _reply(send, error.status, encode(refuse(error)))
-            return
+            return error.status
         except Exception as error:
             log.exception("bug", path=scope["path"])
             await _reply(send, 500, encode(refuse(CloudError("bug", internal=repr(error)))))
-            return
+            return 500
         if isinstance(body, bytes):
             await _reply(send, 200, framed(result) + body)
         else:
             await _stream(send, framed(result), body)
+        return 200
 
     async def _answer(self, scope: Any, receive: Any) -> tuple[Any, bytes | AsyncIterator[bytes]]:
         headers = dict(scope["headers"])
