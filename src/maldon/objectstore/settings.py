@@ -27,16 +27,31 @@ class ObjectSettings:
     )
     access_log: bool = option(False, "Whether every request to the proxy gets a line in the log.")
 
+    expose_info: bool = option(True, "Whether /info tells anybody what the store can do.")
+    info_hidden: tuple[str, ...] = option(
+        (), "What of /info only operators see: a section, or section.name (swift.version)."
+    )
+    info_key: str = option("", "Key with which operators sign to see all of /info; without one nobody does.")
+
     reseller_prefix: str = option("AUTH_", "What stands before the project's id in the name of its account.")
     operator_roles: tuple[str, ...] = option(
         ("admin", "manager", "member", "swiftoperator"), "Roles that may do everything in their project's account."
     )
     reader_roles: tuple[str, ...] = option(("reader",), "Roles that may read everything in their project's account.")
     reseller_admin_role: str = option("ResellerAdmin", "Role that may do everything in every account.")
+    service_prefixes: tuple[str, ...] = option(
+        (), "Accounts that a service shares with a project, each prefix:role; X-Service-Token must have the role."
+    )
+    allow_names_in_acls: bool = option(True, "Whether access lists may name users and projects of the default domain.")
+    default_domain_id: str = option("default", "Id of the domain whose names may stand in access lists.")
     account_autocreate: bool = option(True, "Whether an account comes to be with its first container.")
     allow_account_management: bool = option(False, "Whether a reseller admin may PUT and DELETE accounts.")
 
     allow_open_expired: bool = option(False, "Whether X-Open-Expired shows objects that expired and are still there.")
+
+    delay_reaping: tuple[str, ...] = option(
+        (), "How long expired objects stay: account:seconds, account/container:seconds, or *:seconds for all others."
+    )
 
     max_file_size: int = option(5 * 2**30 + 2, "Bytes of the largest object in one piece.")
     max_account_name_length: int = option(256, "Bytes of the longest account name.")

@@ -18,7 +18,7 @@ from maldon.kernel.errors import BadRequest, Forbidden, Unauthorized
 from maldon.objectstore import timestamp
 from maldon.objectstore.middleware.carrying import AS_IT_IS, SYNCED
 from maldon.objectstore.middleware.layer import Handler, Layer
-from maldon.objectstore.middleware.tempurl import mounted
+from maldon.objectstore.middleware.signatures import mounted
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest

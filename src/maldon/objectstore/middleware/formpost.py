@@ -16,16 +16,8 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from maldon.kernel.errors import BadRequest, CloudError
 from maldon.objectstore.middleware.layer import Handler, Layer
-from maldon.objectstore.middleware.tempurl import (
-    TempurlSettings,
-    digest_of,
-    keys,
-    mounted,
-    permit_within,
-    read_expiry,
-    refused,
-    signed_by,
-)
+from maldon.objectstore.middleware.signatures import digest_of, mounted, read_expiry, refused, signed_by
+from maldon.objectstore.middleware.tempurl import TempurlSettings, keys, permit_within
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.metadata import has_control
 from maldon.objectstore.proxy.reply import HTML, Response, title

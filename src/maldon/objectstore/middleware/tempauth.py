@@ -3,15 +3,16 @@
 GET /auth/v1.0 with X-Auth-User `account:user` and X-Auth-Key answers X-Storage-Url and X-Auth-Token. A token says who
 and until when, sealed with that user's key: nothing is kept, every process knows it, another key ends it. A user's
 groups are the account's name, `account:user`, and those of the settings: `.admin` owns the account, `.reseller_admin`
-all of them, `.reseller_reader` reads all. An account lets others in by X-Account-Access-Control, a container by its
-access lists, which name groups.
+all of them, `.reseller_reader` reads all. An account that a service shares (see proxy/access.py) wants the service's
+group as well, of the user or of whoever holds X-Service-Token. An account lets others in by X-Account-Access-Control, a
+container by its access lists, which name groups.
 """
 
 import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,8 +60,8 @@ class User(msgspec.Struct, frozen=True):
 class Users:
     """Those of the settings, and their tokens."""
 
-    def __init__(self, settings: TempauthSettings, prefix: str) -> None:
-        self._life_s, self._prefix = settings.token_life_s, prefix
+    def __init__(self, settings: TempauthSettings, *prefixes: str) -> None:
+        self._life_s, self._prefixes = settings.token_life_s, prefixes
         self._users = {user.name: user for user in map(self._read, settings.users)}
 
     def _read(self, text: str) -> User:
@@ -69,8 +70,8 @@ class Users:
             raise BadSetting("[tempauth] users wants account:user:key[:group…] for each user.")
         account, user, key, *groups = words
         name = f"{account}:{user}"
-        own = {self._prefix + account} if ".admin" in groups else set()
-        return User(self._prefix + account, name, key, frozenset({account, name, *groups, *own}))
+        own = {prefix + account for prefix in self._prefixes} if ".admin" in groups else set()
+        return User(self._prefixes[0] + account, name, key, frozenset({account, name, *groups, *own}))
 
     def login(self, name: str, key: str) -> User | None:
         """The user of that name, if the key is theirs."""
@@ -101,9 +102,9 @@ class Users:
 
 
 def make(store: Store, below: Handler) -> Handler:
-    users = Users(store.option(TempauthSettings), store.settings.reseller_prefix)
-    alone = "identity" in store.settings.without  # then who has no token of ours is nobody
     anybody = Access(replace(store, auth_url=""))
+    users = Users(store.option(TempauthSettings), *anybody.prefixes)
+    alone = "identity" in store.settings.without  # then who has no token of ours is nobody
 
     def handle(request: ObjectRequest) -> Awaitable[Response]:
         if request.where.startswith("/auth/"):
@@ -112,7 +113,7 @@ def make(store: Store, below: Handler) -> Handler:
         user = users.holder(token) if token.startswith(MARK) else None
         if user is not None:
             return _as(request, user)
-        if alone and request.authorize is None and request.path.account.startswith(anybody.prefix):
+        if alone and request.authorize is None and request.path.account.startswith(anybody.prefixes):
             request.authorize = anybody.check
         return below(request)
 
@@ -138,7 +139,10 @@ def make(store: Store, below: Handler) -> Handler:
 
     async def _as(request: ObjectRequest, user: User) -> Response:
         request.actor = Actor(user.name, user.name, roles=tuple(sorted(user.groups)))
-        asked = Asked(user, None if _owns(user, request) else await _control(store, request))
+        service = users.holder(request.headers.get("x-service-token", ""))
+        groups = user.groups | (service.groups if service is not None else frozenset())
+        control = None if _owns(user, request) else await _control(store, request)
+        asked = Asked(user, control, groups, anybody.service_role)
         request.authorize = asked.check
         if request.is_account and CONTROL in request.headers:
             request.headers[CONTROL] = _checked(request.headers[CONTROL])
@@ -175,13 +179,20 @@ def _checked(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A user who asks, and what the account says of others when it is not theirs."""
+    """A user who asks, and what the account says of others when it is not theirs. `groups` are those of a service that
+    asks for them, too; `wanted` says which of them an account wants that is shared with a service.
+    """
 
     user: User
     control: AccessControl | None
+    groups: frozenset[str]
+    wanted: Callable[[str], str]
 
     def check(self, request: ObjectRequest, lists: Mapping[str, str]) -> None:
         """Raise Forbidden unless they may."""
+        wanted = self.wanted(request.path.account)
+        if wanted and wanted not in self.groups and ".reseller_admin" not in self.user.groups:
+            raise Forbidden("")
         if self._owner(request) or self._let_in(request):
             return
         acl = parse(next(iter(lists.values()), None))

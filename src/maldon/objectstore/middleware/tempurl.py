@@ -6,21 +6,17 @@ paths that begin so, `temp_url_ip_range` one range of addresses. A signature for
 key of a container reaches that container alone. What would point elsewhere cannot be PUT this way.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
 import ipaddress
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
-from maldon.kernel.errors import BadRequest, Unauthorized
+from maldon.kernel.errors import BadRequest
 from maldon.kernel.settings import option
 from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.signatures import Key, digest_of, mounted, read_expiry, refused, signed_by
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -32,24 +28,12 @@ POINTERS = ("x-object-manifest", "x-symlink-target")
 PREFIX = "temporary prefix"  # of the facts of a request that is allowed all that begins so
 SIG, EXPIRES = "temp_url_sig", "temp_url_expires"
 ALSO_HEAD = ("GET", "PUT", "POST")
-DIGESTS: Mapping[str, Callable[..., Any]] = {
-    "sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512,
-}  # fmt: skip
-_BY_LENGTH = {40: "sha1", 64: "sha256", 128: "sha512"}
-_FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
 class TempurlSettings:
     methods: tuple[str, ...] = option(("GET", "HEAD", "PUT", "POST", "DELETE"), "Methods that can be signed.")
     allowed_digests: tuple[str, ...] = option(("sha1", "sha256", "sha512"), "Digests of signatures that are believed.")
-
-
-class Key(NamedTuple):
-    """`container` when it is one of the container's."""
-
-    text: str
-    container: bool
 
 
 def keys_of(headers: Mapping[str, tuple[str, int]], kind: str) -> list[Key]:
@@ -65,42 +49,6 @@ async def keys(store: Store, path: Path) -> list[Key]:
     return found + (keys_of(container.headers, "container") if container else [])
 
 
-def digest_of(signature: str, allowed: Iterable[str]) -> tuple[str, bytes] | None:
-    """The digest of a signature and its bytes; None for what is no signature that is believed."""
-    name, colon, rest = signature.partition(":")
-    try:
-        if colon:
-            raw = base64.urlsafe_b64decode(rest.replace("+", "-").replace("/", "_") + "==")
-        else:
-            name, raw = _BY_LENGTH.get(len(signature), ""), bytes.fromhex(signature)
-    except (ValueError, binascii.Error):
-        return None
-    return (name, raw) if name in allowed and name in DIGESTS else None
-
-
-def signed_by(found: list[Key], texts: Iterable[str], digest: str, signature: bytes) -> Key | None:
-    """The key that signed one of the texts; all are tried, so that time tells nothing."""
-    right = None
-    for text in texts:
-        for key in found:
-            made = hmac.new(key.text.encode(), text.encode("utf-8", "surrogateescape"), DIGESTS[digest]).digest()
-            if hmac.compare_digest(made, signature):
-                right = key
-    return right
-
-
-def read_expiry(text: str) -> int | None:
-    """Seconds since 1970 of a number or an ISO 8601 time in UTC; None for neither."""
-    if text.isascii() and text.isdigit() and len(text) < 12:
-        return int(text)
-    for form in _FORMS:
-        try:
-            return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp())
-        except ValueError:
-            continue
-    return None
-
-
 def permit_within(path: Path, key: Key) -> Callable[[ObjectRequest, Mapping[str, str]], None]:
     """Who holds what this key signed may act in its account, or its container alone."""
 
@@ -112,12 +60,6 @@ def permit_within(path: Path, key: Key) -> Callable[[ObjectRequest, Mapping[str,
             raise refused()
 
     return check
-
-
-def refused(why: str = "Temp URL invalid\n") -> Unauthorized:
-    error = Unauthorized(why)
-    error.headers = (("WWW-Authenticate", 'Swift realm="unknown"'),)
-    return error
 
 
 def make(store: Store, below: Handler) -> Handler:
@@ -165,12 +107,6 @@ def make(store: Store, below: Handler) -> Handler:
         return [f"{before}{method}\n{until}\n{path}" for path in mounted(request, where) for method in methods]
 
     return handle
-
-
-def mounted(request: ObjectRequest, where: str) -> list[str]:
-    """A path, and the same as clients see it who find the store below another address."""
-    prefix, colon, path = where.rpartition(":") if where.startswith("prefix:") else ("", "", where)
-    return list(dict.fromkeys(f"{prefix}{colon}{root}{path}" for root in ("", urlsplit(request.base).path)))
 
 
 def _for_links(query: Mapping[str, str]) -> str:

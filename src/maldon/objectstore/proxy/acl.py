@@ -12,6 +12,9 @@ from urllib.parse import quote, unquote, urlsplit
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.proxy.request import ObjectRequest
 
+NAMES = {f"x-container-{list_}": f"x-container-sysmeta-{list_}-by-name" for list_ in ("read", "write")}
+"""For each list what notes that names in it are those of the default domain: somebody of it wrote them."""
+BY_NAME = "by name"
 _REFERRER = {".r", ".ref", ".referer", ".referrer"}
 
 

@@ -46,7 +46,7 @@ class Proxy:
             request = read_request(scope, receive, self._timeout_s)
             where = request.where
             trans_id = request.trans_id = new_trans_id(request.headers.get("x-trans-id-extra", ""))
-            response = self._information(scope["method"]) if where == "/info" else await self.handler(request)
+            response = self._information(request) if where == "/info" else await self.handler(request)
             if request.headers.get("connection", "").lower() == "keep-alive":
                 response.headers["connection"] = "keep-alive"
         except CloudError as error:

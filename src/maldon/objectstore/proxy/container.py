@@ -139,7 +139,8 @@ async def ensure_account(store: Store, request: ObjectRequest) -> None:
     if book is not None or not store.settings.account_autocreate:
         raise NotFound("")
     place = store.placing.book(account)
-    await say(store.placing, place, lambda node, spot, _: node.put_book(spot, account, request.timestamp, {}))
+    headers = {name: value for name, value in request.headers.items() if name.startswith("x-account-sysmeta-")}
+    await say(store.placing, place, lambda node, spot, _: node.put_book(spot, account, request.timestamp, headers))
     store.known.forget(account)
 
 

@@ -8,7 +8,7 @@ from maldon.kernel.errors import Unauthorized
 from maldon.kernel.op import Actor
 from maldon.objectstore.node import Book
 from maldon.objectstore.policies import Policies
-from maldon.objectstore.proxy.acl import admitted, parse, realm
+from maldon.objectstore.proxy.acl import BY_NAME, NAMES, admitted, parse, realm
 from maldon.objectstore.proxy.known import Known
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -49,8 +49,14 @@ class Store:
             return
         headers = book.headers if book is not None else {}
         if request.authorize is not None:
-            request.authorize(request, {acl: headers[acl][0]} if acl in headers else {})
+            request.authorize(request, lists_of(headers, acl) if acl in headers else {})
         elif acl not in headers or not admitted(request, parse(headers[acl][0])):
             error = Unauthorized("")
             error.headers = (("WWW-Authenticate", f'Swift realm="{realm(request)}"'),)
             raise error
+
+
+def lists_of(headers: Mapping[str, tuple[str, int]], acl: str) -> dict[str, str]:
+    """An access list of a container, first, and whether it may have names."""
+    text, names = headers[acl][0], NAMES.get(acl)
+    return {acl: text, BY_NAME: ""} if names in headers else {acl: text}
