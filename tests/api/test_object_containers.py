@@ -301,6 +301,16 @@ async def test_a_browser_of_another_origin(store):
     refused = await nobody("GET", "c/o", Origin="http://b.com")
     assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, "http://b.com")
     assert "access-control-allow-origin" not in (await store("GET", "c/o", Origin="http://evil.com")).headers
+    assert (await nobody("OPTIONS", "", **ask)).headers["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+async def test_credentials_are_for_origins_that_are_named(store):
+    ask = {"Origin": "http://a.com", "Access_Control_Request_Method": "GET"}
+    for origins, wanted, sent in (("http://a.com", "true", "true"), ("http://a.com", "no", None), ("*", "true", None)):
+        names = {"Allow_Origin": origins, "Allow_Credentials": wanted}
+        await store("PUT", "c", **{f"X_Container_Meta_Access_Control_{name}": text for name, text in names.items()})
+        for answer in (await store("OPTIONS", "c", **ask), await store("GET", "c", Origin="http://a.com")):
+            assert answer.headers.get("access-control-allow-credentials") == sent
 
 
 async def test_information_and_health(store):
