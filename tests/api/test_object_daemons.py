@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from maldon.kernel.settings import BadSetting
 from maldon.objectstore.daemons.audit_objects import AuditObjects, Pace
 from maldon.objectstore.daemons.compact_disks import CompactDisks
 from maldon.objectstore.daemons.expire_objects import ExpireObjects
@@ -19,7 +20,7 @@ from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.service import ObjectSettings, disks, open_cluster, proxy_app
 from maldon.objectstore.timestamp import TICKS, stamp
 from tests.harness import NamedTokens
-from tests.object_cloud import ACCOUNT, Asker
+from tests.object_cloud import ACCOUNT, OTHERS, Asker
 
 
 @contextlib.asynccontextmanager
@@ -81,6 +82,24 @@ async def test_objects_end_when_they_said(tmp_path):
         assert await expirer.once() == 0
         assert await names(client) == {"given more time": 4, "stays": 4}
         assert (await client("GET", "box/ends")).status == 404
+
+
+async def test_what_has_ended_may_stay_a_while(tmp_path):
+    delays = (f"{ACCOUNT}:50", f"{ACCOUNT}/slow:500", "*:5000")
+    async with node(tmp_path) as (client, devices, placing):
+        others = client.as_("other", OTHERS)
+        for asker, box in ((client, "box"), (client, "slow"), (others, "box")):
+            await asker("PUT", box)
+            await asker("PUT", f"{box}/o", b"data", X_Delete_After="100")
+        for seconds, count in ((120, 0), (200, 1), (550, 0), (650, 1), (5000, 0), (5200, 1)):
+            at = time.time() + seconds
+            assert (seconds, await ExpireObjects(devices, placing, lambda at=at: at, delays).once()) == (seconds, count)
+
+
+@pytest.mark.parametrize("text", ["", "account", ":5", "account:-5", "account:soon"])
+def test_a_delay_is_seconds_of_somebody(text):
+    with pytest.raises(BadSetting, match="delay_reaping"):
+        ExpireObjects({}, None, delays=(text,))
 
 
 async def test_what_has_ended_may_be_written_again(tmp_path):

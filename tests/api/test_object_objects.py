@@ -189,6 +189,13 @@ async def test_what_expires_is_gone(store):
     assert (await store("GET", "c/o", X_Open_Expired="true")).status == 404
     opened = replace(store, proxy=Proxy(replace(store.proxy.store, settings=ObjectSettings(allow_open_expired=True))))
     assert (await opened("GET", "c/o", X_Open_Expired="true")).body == b"x"
+    later = str(at + 1000)
+    assert (await store("POST", "c/o", X_Open_Expired="true", X_Delete_At=later)).status == 404
+    assert (await opened("POST", "c/o", X_Open_Expired="true", X_Delete_At=later)).status == 202
+    assert (await store("HEAD", "c/o")).headers["x-delete-at"] == later
+    at = int(time.time()) + 1
+    assert (await store("PUT", "c/o", b"x", X_Delete_At=at)).status == 201
+    time.sleep(max(0.0, at - time.time()) + 0.01)
     assert [(await opened("DELETE", "c/o", X_If_Delete_At=end)).status for end in ("never", at + 1)] == [400, 412]
     assert (await store("DELETE", "c/o")).status == 404
     assert (await opened("GET", "c/o", X_Open_Expired="true")).status == 404

@@ -1,20 +1,23 @@
 """Deletes objects whose x-delete-at has passed.
 
 Each disk knows which of its objects expire, and when; the disk that holds the first replica deletes for all, another
-one only when that has not happened for an hour. First the newest metadata is asked for, of a quorum: a POST may have
-given the object more time where this disk did not hear of it. The tombstone has the time of the end itself, or of the
-last change, so that it is the same whoever writes it, and loses to everything that was written later.
+one only when that has not happened for an hour. The settings may have them stay a while, for X-Open-Expired. First the
+newest metadata is asked for, of a quorum: a POST may have given the object more time where this disk did not hear of
+it. The tombstone has the time of the end itself, or of the last change, so that it is the same whoever writes it, and
+loses to everything that was written later.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from maldon.kernel.errors import CloudError
+from maldon.kernel.settings import BadSetting
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.survey import Expiring, Survey
 from maldon.objectstore.node import Record, Superseded
+from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.proxy.quorum import say
 from maldon.objectstore.timestamp import TICKS
@@ -28,9 +31,15 @@ BROKEN = (CloudError, OSError, TimeoutError)
 class ExpireObjects:
     """A loop over the disks of a node."""
 
-    def __init__(self, devices: Mapping[str, Device], placing: Placing, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        devices: Mapping[str, Device],
+        placing: Placing,
+        now: Callable[[], float] = time.time,
+        delays: Iterable[str] = (),
+    ) -> None:
         self._surveys = {name: Survey(device) for name, device in devices.items()}
-        self._placing, self._now = placing, now
+        self._placing, self._now, self._delays = placing, now, read_delays(delays)
 
     async def once(self) -> int:
         """How many objects were deleted."""
@@ -40,17 +49,23 @@ class ExpireObjects:
             while True:
                 found, more = await survey.expiring(int(self._now()), after, PAGE)
                 for one in found:
-                    deleted += await self._expire(name, one)
+                    if one.at + self._delay(one.path) <= self._now():
+                        deleted += await self._expire(name, one)
                 if more is None:
                     break
                 after = more
         return deleted
 
+    def _delay(self, path: Path) -> float:
+        """How long it stays after its end."""
+        kept = self._delays
+        return kept.get(f"{path.account}/{path.container}", kept.get(path.account, kept.get("*", 0.0))) if kept else 0.0
+
     async def _expire(self, device: str, one: Expiring) -> bool:
         place = self._placing.object(one.path, one.policy)
         first = place.primaries[0]
         ours = (first.address, first.device) == (self._placing.nodes.here, device)
-        if not ours and one.at > self._now() - OTHERS_WAIT_S:
+        if not ours and one.at + self._delay(one.path) > self._now() - OTHERS_WAIT_S:
             return False
         try:
             record = await self._newest(place, one)
@@ -75,6 +90,19 @@ class ExpireObjects:
     async def _delete(self, place: Place, one: Expiring, at: int) -> None:
         told = self._placing.teachings(one.path, len(place.primaries))
         await say(self._placing, place, lambda node, spot, n: node.delete_object(spot, one.path, at, told[n]))
+
+
+def read_delays(texts: Iterable[str]) -> dict[str, float]:
+    """Seconds by account, account/container or "*". Raises BadSetting."""
+    found = {}
+    for text in texts:
+        where, _, seconds = text.rpartition(":")
+        if not where or not (seconds.isascii() and seconds.isdigit()):
+            raise BadSetting(
+                f"[object] delay_reaping wants account:seconds or account/container:seconds, not {text!r}."
+            )
+        found[where] = float(seconds)
+    return found
 
 
 def _over(record: Record, now: float) -> bool:

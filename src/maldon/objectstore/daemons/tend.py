@@ -50,7 +50,7 @@ class Tending:
         self._lock, placing = folder / "tending.lock", books.placing
         teller, sharder = TellAccounts(books, placing), Sharder(books, placing)
         replicator, reclaimer = ReplicateBooks(books, placing), ReclaimBooks(books)
-        debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing)
+        debts, expirer = PayDebts(devices, placing), ExpireObjects(devices, placing, delays=settings.delay_reaping)
         compactor, auditor = CompactDisks(devices), AuditObjects(devices)
         levels, rebuilder = ReplicateObjects(devices, placing, policies), ReconstructObjects(devices, placing)
         reaper, reader = ReapAccounts(books, placing), AuditBooks(books, placing)

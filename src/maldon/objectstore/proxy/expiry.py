@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from maldon.kernel.errors import BadRequest
 
+OPEN_EXPIRED = "x-backend-open-expired"  # of a POST to a node: it means what has expired, too
 LAST = 9_999_999_999  # what ten digits hold
 
 

@@ -18,7 +18,7 @@ from maldon.objectstore.coding.writing import write as write_coded
 from maldon.objectstore.node import Book, Footer, Incoming, Put, Reading, Record, Spot, Superseded
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy import conditions
-from maldon.objectstore.proxy.expiry import expired, wanted_end
+from maldon.objectstore.proxy.expiry import OPEN_EXPIRED, expired, wanted_end
 from maldon.objectstore.proxy.lessons import Lessons
 from maldon.objectstore.proxy.metadata import as_given, as_kept, check_metadata
 from maldon.objectstore.proxy.names import check_names
@@ -272,6 +272,8 @@ async def post(store: Store, request: ObjectRequest) -> Response:
         kept["content-type"] = content_type(request)
     if (end := wanted_end(headers)) is not None:
         kept["x-delete-at"] = end
+    if _opens_expired(store, request):
+        kept[OPEN_EXPIRED] = "true"
     told, kept = store.placing.teachings(path, len(place.primaries)), as_kept(kept)
     records = await say(
         store.placing, place, lambda node, spot, n: node.post_object(spot, path, request.timestamp, kept, told[n])

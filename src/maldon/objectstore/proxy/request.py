@@ -234,8 +234,9 @@ class ObjectRequest:
         made = ObjectRequest(method, where, {} if headers is None else headers, "", given)
         if path is not None:
             made.path = path
-        if "referer" in self.headers:  # by which access lists may let in
-            made.headers.setdefault("referer", self.headers["referer"])
+        for name in ("referer", "x-open-expired"):  # by which access lists may let in; what else is to be seen
+            if name in self.headers:
+                made.headers.setdefault(name, self.headers[name])
         made.base, made.trans_id, made.client = self.base, self.trans_id, self.client
         made.actor, made.authorize, made.owner = self.actor, self.authorize, self.owner
         made.trusted = self.trusted or trusted

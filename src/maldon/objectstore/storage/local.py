@@ -34,7 +34,7 @@ from maldon.objectstore.node import (
     Teaching,
 )
 from maldon.objectstore.path import Path
-from maldon.objectstore.proxy.expiry import expired
+from maldon.objectstore.proxy.expiry import OPEN_EXPIRED, expired
 from maldon.objectstore.telling import row_of
 
 log = structlog.get_logger("object.storage")
@@ -91,8 +91,9 @@ class Local:
     ) -> Record | None:
         device = self.device(spot)
         held = await device.head(spot.policy, path)
-        if held is None or held.deleted or expired(held.headers):
+        if held is None or held.deleted or (expired(held.headers) and OPEN_EXPIRED not in headers):
             return held  # what has expired is not brought back by metadata without an end
+        headers = {name: value for name, value in headers.items() if name != OPEN_EXPIRED}
         before = await device.post(spot.policy, path, timestamp, headers, teach)
         if teach and before is not None and not before.deleted:
             now = await device.head(spot.policy, path)
