@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -40,6 +41,12 @@ def machine_s() -> float:
     return sum(int(words[i]) for i in (1, 2, 3, 6, 7, 8)) / TICK
 
 
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
 class Cloud:
     """A simulated cloud of our own."""
 
@@ -47,7 +54,18 @@ class Cloud:
         self.home = home
         begun = time.monotonic()
         subprocess.run(
-            [*MALDON, "up", "--detach", "--simulate", "--home", home, "--port", "9911", "--hosts", str(hosts)],
+            [
+                *MALDON,
+                "up",
+                "--detach",
+                "--simulate",
+                "--home",
+                home,
+                "--port",
+                str(free_port()),
+                "--hosts",
+                str(hosts),
+            ],
             check=True,
         )
         self.start_s = time.monotonic() - begun
