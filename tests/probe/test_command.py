@@ -34,7 +34,10 @@ def test_it_says_that_it_runs(cloud):
     assert (row["service"], row["pid"], row["port"]) == ("maldon", cloud.pid, cloud.port)
     assert set(row["roles"].values()) == {"running"}
     assert {"identity-api", "image-api", "network-api", "compute-api", "worker", "node-agent"} <= set(row["roles"])
-    assert "running" in cloud.maldon("status").stdout
+    assert {name: disk["state"] for name, disk in row["disks"].items()} == {"disk-1": "ok"}
+    said = cloud.maldon("status").stdout
+    assert "running" in said
+    assert "disk-1           ok, " in said
 
 
 def test_its_secrets_are_the_owners_alone(cloud):

@@ -51,9 +51,9 @@ class Counting:
 
     def own(self) -> Figures:
         """This process's, and of those that had its number before."""
-        figures = Figures({name: DiskCounts() for name in self._devices}, metrics.counted())
-        for name, device in self._devices.items():
-            figures.disks[name].add(device.commits.counts)
+        figures = Figures({}, metrics.counted())
+        for name, device in list(self._devices.items()):
+            figures.disks.setdefault(name, DiskCounts()).add(device.commits.counts)
         figures.add(self._before)
         return figures
 

@@ -113,10 +113,13 @@ def down(home: Path, *, purge: bool) -> None:
 
 @main.command()
 @HOME
-def doctor(home: Path) -> None:
+@click.option("--fix", is_flag=True, help="Put right what can be put right without asking.")
+def doctor(home: Path, *, fix: bool) -> None:
     """Compare the books with what is observed; print differences, exit 1 if there are any."""
-    from maldon.runtime.doctor import examine
+    from maldon.runtime.doctor import examine, put_right
 
+    for line in put_right(Home(home)) if fix else ():
+        click.echo(f"fixed: {line}")
     findings = examine(Home(home))
     click.echo("\n".join(findings) if findings else "the books and what is observed agree")
     sys.exit(1 if findings else 0)

@@ -4,6 +4,7 @@ It needs no running cloud. Each finding is one line; none means that database, g
 """
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from maldon.image import service as image
 from maldon.network import service as network
 from maldon.placement import service as placement
 from maldon.ports.hypervisor import GuestSpec
+from maldon.runtime import object_state
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.process import Process, open_process
 from maldon.runtime.roles import drivers_of, host_names
@@ -26,7 +28,12 @@ def examine(home: Home) -> list[str]:
     """Every difference, as a sentence. Raises Trouble when there is no cloud in the home."""
     if not (home / "state.json").exists():
         raise Trouble(f"There is no cloud in {home.path}.")
-    return asyncio.run(_examine(home))
+    return [*asyncio.run(_examine(home)), *object_state.findings(home), *object_state.fixable(home)]
+
+
+def put_right(home: Home) -> Iterator[str]:
+    """What was put right."""
+    return object_state.fixes(home)
 
 
 async def _examine(home: Home) -> list[str]:

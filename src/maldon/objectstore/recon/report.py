@@ -10,6 +10,7 @@ from maldon.objectstore.rings import Edition
 
 OLD_DEBT_S = 3600.0
 MOST_SKEW_S = 1.0
+FAILURES = 3  # in a row, of a loop
 SILENT_S = 120.0  # since a node's loops last wrote down what they do
 
 
@@ -51,7 +52,7 @@ def troubles(node: NodeReport) -> Iterator[str]:
                 f"{disk.oldest_debt_s / 3600:.1f} h: the containers' nodes cannot be reached, or are gone"
             )
     for name, told in node.loops.items():
-        if told.failures:
+        if told.failures >= FAILURES:
             yield f"the loop '{name}' failed {told.failures} times in a row: {told.error}"
 
 
