@@ -64,7 +64,7 @@ class Course:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self.load.run())
             try:
-                await self._writes(DURING)
+                await self._writes(4 * DURING)
                 for number in range(1, count + 1):
                     await self._suffer(number)
                     if number % FULL_EVERY == 0 or number == count:

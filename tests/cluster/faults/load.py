@@ -40,8 +40,8 @@ class Client:
         try:
             async with self._session.request(method, url, data=body or None, headers=sent) as got:
                 return got.status, {n.lower(): v for n, v in got.headers.items()}, await got.read()
-        except (aiohttp.ClientError, OSError):
-            return 0, {}, b""
+        except (aiohttp.ClientError, OSError) as error:
+            return 0, {}, repr(error).encode()
 
     async def _token(self, member: Member) -> str:
         """By which every proxy knows us: it is sealed with the user's key, so that any of them gives it."""

@@ -12,7 +12,7 @@ from maldon.objectstore.proxy.container import ensure_account
 from maldon.objectstore.proxy.listings import Listing, read_query
 from maldon.objectstore.proxy.metadata import check_metadata, merged_metadata
 from maldon.objectstore.proxy.names import check_names
-from maldon.objectstore.proxy.quorum import say
+from maldon.objectstore.proxy.quorum import heard, say
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -66,8 +66,9 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     merged_metadata(seen.headers if seen else {}, wanted, "account", store.settings)
     await ensure_account(store, request)
     place = store.placing.book(path)
-    await say(store.placing, place, lambda node, spot, _: node.post_book(spot, path, request.timestamp, wanted))
+    found = await say(store.placing, place, lambda node, spot, _: node.post_book(spot, path, request.timestamp, wanted))
     store.known.forget(path)
+    heard(place, sum(found))
     return Response(204, {"content-type": HTML})
 
 
@@ -100,6 +101,7 @@ async def delete(store: Store, request: ObjectRequest) -> Response:
     place = store.placing.book(path)
     before = await say(store.placing, place, lambda node, spot, _: node.delete_book(spot, path, request.timestamp))
     store.known.forget(path)
+    heard(place, sum(book is not None for book in before))
     if all(book is None or book.deleted for book in before):
         raise NotFound("")
     return Response(204, {"content-type": HTML})

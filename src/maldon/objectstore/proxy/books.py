@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from maldon.objectstore.node import Book, Listing, Query
-from maldon.objectstore.proxy.quorum import ask, ask_all
+from maldon.objectstore.proxy.known import dates
+from maldon.objectstore.proxy.quorum import Living, ask, ask_all
 from maldon.objectstore.proxy.request import TRUE, ObjectRequest
 from maldon.objectstore.proxy.store import Store
 from maldon.objectstore.proxy.times import http_date
@@ -58,6 +59,6 @@ async def read_listing(store: Store, request: ObjectRequest, query: Query) -> Li
             store.placing,
             place,
             lambda node, spot, _: node.list_json(spot, path, query),
-            lambda one: not one.book.deleted,
+            Living[Listing](lambda one: dates(one.book)),
         )
     return None if found is None or found.book.deleted else found

@@ -12,7 +12,7 @@ from maldon.objectstore.proxy.books import changes, read_listing, shown_headers
 from maldon.objectstore.proxy.listings import Listing, read_query
 from maldon.objectstore.proxy.metadata import check_metadata, merged_metadata
 from maldon.objectstore.proxy.names import check_names
-from maldon.objectstore.proxy.quorum import say
+from maldon.objectstore.proxy.quorum import heard, say
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -104,6 +104,7 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     place = store.placing.book(path)
     found = await say(store.placing, place, lambda node, spot, _: node.post_book(spot, path, request.timestamp, wanted))
     store.known.forget(path)
+    heard(place, sum(found))
     if not any(found):
         raise NotFound("")
     return Response(204, {"content-type": HTML})
@@ -120,6 +121,7 @@ async def delete(store: Store, request: ObjectRequest) -> Response:
         raise Conflict("", internal=error.public) from error  # the page that clients know
     finally:
         store.known.forget(path)
+    heard(place, sum(book is not None for book in before))
     if all(book is None or book.deleted for book in before):
         raise NotFound("")
     await _tell_account(store, path, Row(path.container, request.timestamp, deleted=True))

@@ -12,10 +12,15 @@ from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.changes import Changes
 from maldon.objectstore.proxy.placing import Placing
-from maldon.objectstore.proxy.quorum import ask, ask_all
+from maldon.objectstore.proxy.quorum import Living, ask, ask_all
 from maldon.objectstore.settings import ObjectSettings
 
 MOST = 10_000
+
+
+def dates(book: Book) -> tuple[int, int]:
+    """When it was made and when deleted, for `Living`."""
+    return (0, book.deleted_at) if book.deleted else (book.put_at, 0)
 
 
 class Known:
@@ -62,7 +67,7 @@ class Known:
 
     async def _look(self, path: Path, *, deleted: bool = False) -> Book | None:
         place, begun = self._placing.book(path), self._changes.seen
-        book = await ask(self._placing, place, lambda node, spot, _: node.head_book(spot, path))
+        book = await ask(self._placing, place, lambda node, spot, _: node.head_book(spot, path), Living(dates))
         if book is None or (book.deleted and not deleted):
             return None
         if not book.deleted and begun == self._changes.seen:  # else it was changed while we looked

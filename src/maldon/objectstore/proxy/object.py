@@ -23,7 +23,7 @@ from maldon.objectstore.proxy.lessons import Lessons
 from maldon.objectstore.proxy.metadata import as_given, as_kept, check_metadata
 from maldon.objectstore.proxy.names import check_names
 from maldon.objectstore.proxy.placing import Node, Place
-from maldon.objectstore.proxy.quorum import ask, ask_all, say
+from maldon.objectstore.proxy.quorum import Living, ask, ask_all, heard, say
 from maldon.objectstore.proxy.reading import SYSMETA, Readable, answer
 from maldon.objectstore.proxy.removing import remove
 from maldon.objectstore.proxy.reply import HTML, Response
@@ -63,7 +63,9 @@ async def get(store: Store, request: ObjectRequest) -> Response:
         device = place.primaries[0]
         reading = await store.placing.nodes.at(device.address).read_object(place.spot(device), request.path)
     else:
-        reading = await ask(store.placing, place, lambda node, spot, _: node.read_object(spot, request.path), _lives)
+        reading = await ask(
+            store.placing, place, lambda node, spot, _: node.read_object(spot, request.path), Living(_dates_read)
+        )
     if reading is None or reading.record.deleted:
         raise NotFound("")
     return Response(200, _whole(_alive(store, reading.record, request)), reading.body)
@@ -91,8 +93,12 @@ def _whole(record: Record) -> dict[str, str]:
     return shown
 
 
-def _lives(reading: Reading) -> bool:
-    return not reading.record.deleted
+def _dates(record: Record) -> tuple[int, int]:
+    return (0, record.timestamp) if record.deleted else (record.timestamp, 0)
+
+
+def _dates_read(reading: Reading) -> tuple[int, int]:
+    return _dates(reading.record)
 
 
 async def find_record(store: Store, request: ObjectRequest, place: Place) -> Record:
@@ -115,9 +121,7 @@ async def _held(store: Store, request: ObjectRequest, place: Place) -> Record | 
     if newest:
         records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path))
         return max(records, key=lambda one: (one.timestamp, one.posted_at), default=None)
-    return await ask(
-        store.placing, place, lambda node, spot, _: node.head_object(spot, path), lambda one: not one.deleted
-    )
+    return await ask(store.placing, place, lambda node, spot, _: node.head_object(spot, path), Living(_dates))
 
 
 def _alive(store: Store, record: Record, request: ObjectRequest) -> Record:
@@ -278,6 +282,7 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     records = await say(
         store.placing, place, lambda node, spot, n: node.post_object(spot, path, request.timestamp, kept, told[n])
     )
+    heard(place, sum(record is not None and not record.deleted for record in records))
     before = _before(store, records, request)
     known = {name: value for name, value in before.headers.items() if name.startswith(SYSMETA)}
     return Response(202, {"content-type": HTML, **known})

@@ -62,6 +62,11 @@ class Patience:
         count, _ = self._errors.get(key, (0, 0.0))
         self._errors[key] = (self._most + 1 if full else count + 1, self._clock())
 
+    def worked(self, device: RingDevice) -> None:
+        """It answered: what went wrong before is forgiven."""
+        if self._errors:
+            self._errors.pop((device.address, device.device), None)
+
     def resting(self, device: RingDevice) -> bool:
         """Whether it is to be left alone."""
         if not self._errors:

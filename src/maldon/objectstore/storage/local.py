@@ -5,6 +5,7 @@ so that who wrote finds it in the listing; what could not be told by then stays 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
@@ -39,6 +40,7 @@ from maldon.objectstore.telling import row_of
 
 log = structlog.get_logger("object.storage")
 TELL_S = 1.0
+SILENT_S = 10.0  # for which a node that did not hear in time is told by the updater alone
 
 
 class Others(Protocol):
@@ -54,6 +56,7 @@ class Local:
 
     def __init__(self, devices: Mapping[str, Device], books: Books, nodes: Others) -> None:
         self.devices, self.books, self._nodes = devices, books, nodes
+        self._silent: dict[str, float] = {}
         self._surveys: dict[str, tuple[Device, Survey]] = {}
 
     def device(self, spot: Spot) -> Device:
@@ -177,22 +180,23 @@ class Local:
         """Have the containers hear of it; those that did are a debt no more."""
         row = row_of(path, record, spot.policy)
         book = Path(path.account, path.container)
-        try:
-            async with asyncio.timeout(TELL_S):
-                if len(teach) == 1:
-                    told = [teach[0]] if await self._teach(teach[0], book, row) else []
-                else:
-                    heard = await asyncio.gather(*(self._teach(one, book, row) for one in teach))
-                    told = [one for one, ok in zip(teach, heard, strict=True) if ok]
-        except TimeoutError:
-            return
+        if len(teach) == 1:
+            told = [teach[0]] if await self._teach(teach[0], book, row) else []
+        else:
+            heard = await asyncio.gather(*(self._teach(one, book, row) for one in teach))
+            told = [one for one, ok in zip(teach, heard, strict=True) if ok]
         if told:
             await device.settle(spot.policy, path, max(record.timestamp, record.posted_at), told)
 
     async def _teach(self, teaching: Teaching, book: Path, row: Row) -> bool:
+        if teaching.address in self._silent and self._silent[teaching.address] > time.monotonic():
+            return False
         try:
             node: BookNode = self.books if teaching.address == self._nodes.here else self._nodes.at(teaching.address)
-            return await node.update_book(teaching.spot, teaching.shard or book, [row])
-        except (CloudError, OSError) as error:
+            async with asyncio.timeout(TELL_S):
+                return await node.update_book(teaching.spot, teaching.shard or book, [row])
+        except (CloudError, OSError, TimeoutError) as error:
+            if isinstance(error, TimeoutError):  # whoever writes next is not kept waiting as well
+                self._silent[teaching.address] = time.monotonic() + SILENT_S
             log.warning("container not told", container=str(book), address=teaching.address, error=repr(error))
             return False

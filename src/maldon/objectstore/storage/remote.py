@@ -59,6 +59,9 @@ class Remote:
         except (aiohttp.ClientError, TimeoutError, BadRequest) as error:
             response.close()
             raise Unavailable("", internal=f"{self._url}: {error!r}") from error
+        except asyncio.CancelledError:
+            response.close()  # whoever asked has an answer from another
+            raise
         if record is None:
             response.release()
             return None
