@@ -51,12 +51,12 @@ class _Together:
         self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
         self.get_extra_info, self.is_closing = transport.get_extra_info, transport.is_closing
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if self._head:
             head, self._head = self._head, b""
             self._transport.writelines((head, data))
-        elif data.startswith(b"HTTP/1.1 "):
-            self._head = data
+        elif data[:9] == b"HTTP/1.1 ":
+            self._head = bytes(data)
             self._loop.call_soon(self._flush)
         else:
             self._transport.write(data)
