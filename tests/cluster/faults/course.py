@@ -19,8 +19,8 @@ from tests.cluster.faults.load import CONTAINERS, Client, Load, Reader, Writer
 from tests.cluster.faults.members import Member, make_members, until
 
 WRITERS, READERS = 5, 2
-DURING = 25  # writes that are answered while a fault lasts
-FULL_EVERY = 25  # faults
+DURING = 15  # writes that are answered while a fault lasts
+FULL_EVERY = 50  # faults
 
 
 class Course:
