@@ -105,7 +105,7 @@ class GroupCommit:
     def _append(self, writes: list[Write]) -> list[Entry]:
         """In a thread. Raises OSError, then nothing of it counts."""
         segment = self._segment
-        if segment is None or segment.end >= self._segment_bytes:
+        if segment is None or segment.end >= self._segment_bytes or not segment.is_whole:
             if segment is not None:
                 self._full.append(segment)
             self._segment = segment = Segment(self._folder)

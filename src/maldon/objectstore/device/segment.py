@@ -34,6 +34,11 @@ class Segment:
         beside.rename(folder / self.name)
         sync_directory(folder)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it ends where it was left; if not, what is appended would not be where the index looks for it."""
+        return os.fstat(self._file).st_size == self.end
+
     def append(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Write the pieces and sync them. Raises OSError: then nothing may be appended any more."""
         try:
