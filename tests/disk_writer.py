@@ -44,10 +44,8 @@ async def write_one(device, name):
             await device.put(0, path(name), Put(at, {"x-object-meta-n": "1"}), body_of(at, size), [TOLD])
         elif kind == "delete":
             await device.delete(0, path(name), at, [TOLD])
-        else:
-            before = await device.post(0, path(name), at, {"x-object-meta-p": str(at)}, [TOLD])
-            if before is None or before.deleted:
-                return
+        elif (await device.post(0, path(name), at, {"x-object-meta-p": str(at)}, [TOLD])).now is None:
+            return
     except Superseded:
         return
     say("done", name, at, stamp())

@@ -102,7 +102,8 @@ async def test_a_post_replaces_what_it_may_and_keeps_the_bytes(device, size):
         "x-delete-at": "2000000000",
     }
     before = await device.put(0, path("o"), Put(1000, headers), data)
-    assert await device.post(0, path("o"), 2000, {"x-object-meta-a": "new"}) == before
+    posted = await device.post(0, path("o"), 2000, {"x-object-meta-a": "new"})
+    assert posted == (before, await device.head(0, path("o")))
     after = await device.head(0, path("o"))
     stays = {"content-type": "text/plain", "x-object-sysmeta-s": "kept", "x-object-meta-a": "new"}
     assert after == Record(1000, size, before.etag, stays, 2000)
@@ -110,16 +111,16 @@ async def test_a_post_replaces_what_it_may_and_keeps_the_bytes(device, size):
     with pytest.raises(Superseded) as refused:
         await device.post(0, path("o"), 1999, {})
     assert refused.value.held == 2000
-    assert await device.post(0, path("o"), 3000, {"content-type": "image/png"}) == after
+    assert (await device.post(0, path("o"), 3000, {"content-type": "image/png"})).before == after
     assert (await device.head(0, path("o"))).headers["content-type"] == "image/png"
     assert await bytes_of(device, "o") == data
     assert len(files(device.root, "large")) == (size > 262_144)
 
 
 async def test_a_post_finds_nothing_or_a_tombstone(device):
-    assert await device.post(0, path("o"), 1000, {}) is None
+    assert await device.post(0, path("o"), 1000, {}) == (None, None)
     await device.delete(0, path("o"), 2000)
-    assert (await device.post(0, path("o"), 3000, {})).deleted
+    assert (await device.post(0, path("o"), 3000, {})).before.deleted
     assert (await device.head(0, path("o"))).deleted
 
 

@@ -20,6 +20,7 @@ from maldon.objectstore.node import Record, Superseded
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.proxy.quorum import say
+from maldon.objectstore.proxy.removing import remove
 from maldon.objectstore.timestamp import TICKS
 
 log = structlog.get_logger()
@@ -71,7 +72,8 @@ class ExpireObjects:
             record = await self._newest(place, one)
             if record is None or record.deleted or not _over(record, self._now()):
                 return False
-            await self._delete(place, one, max(int(record.headers["x-delete-at"]) * TICKS, record.posted_at + 1))
+            at = max(int(record.headers["x-delete-at"]) * TICKS, record.posted_at + 1)
+            await remove(self._placing, place, one.path, at)
         except Superseded:
             return False
         except BROKEN as error:
@@ -86,10 +88,6 @@ class ExpireObjects:
             key=lambda record: (record.timestamp, record.posted_at),
             default=None,
         )
-
-    async def _delete(self, place: Place, one: Expiring, at: int) -> None:
-        told = self._placing.teachings(one.path, len(place.primaries))
-        await say(self._placing, place, lambda node, spot, n: node.delete_object(spot, one.path, at, told[n]))
 
 
 def read_delays(texts: Iterable[str]) -> dict[str, float]:

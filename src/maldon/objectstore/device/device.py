@@ -15,7 +15,7 @@ neighbours.
 import asyncio
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
@@ -67,6 +67,13 @@ class Loaded(NamedTuple):
     def record(self) -> Record:
         record = self.meta.record
         return record if record.durable or self.entry.pending else msgspec.structs.replace(record, durable=True)
+
+
+class Posted(NamedTuple):
+    """What a POST met, and what is held now; None where there was nothing it meant."""
+
+    before: Record | None
+    now: Record | None
 
 
 class Device:
@@ -150,35 +157,38 @@ class Device:
         return name, record
 
     async def post(
-        self, policy: int, path: Path, timestamp: int, headers: Mapping[str, str], teach: Sequence[Teaching] = ()
-    ) -> Record | None:
-        """Replace what POST may replace of the metadata; the record before, None where there is none. Superseded.
+        self, policy: int, path: Path, timestamp: int, headers: Mapping[str, str], teach: Sequence[Teaching] = (),
+        means: Callable[[Record], bool] = lambda _: True,
+    ) -> Posted:  # fmt: skip
+        """Replace what POST may replace of the metadata, of a version that it `means`. Raises Superseded.
 
         The new record has the bytes of the old one again when they are small; a large body stays where it is.
         """
         target = Target(policy, path, self.hash_path(path), teach)
         before = await self._load(target, body=True)
-        if before is None or before.record.deleted:
-            return None if before is None else before.record
+        if before is None or before.record.deleted or not means(before.record):
+            return Posted(None if before is None else before.record, None)
         if timestamp <= before.record.posted_at:
             raise Superseded(before.record.posted_at)
+        now = None
         same = [row for row in self.index.find(policy, target.hash) if row.timestamp == before.record.timestamp]
         for row in same:  # the fragments of one version have one set of metadata
             loaded = before if row == before.entry else await self._load(target, fragment=row.fragment, body=True)
             if loaded is not None and not loaded.record.deleted:
-                await self._repost(target, loaded, timestamp, headers)
-        now = newest(self.index.find(policy, target.hash))
-        if now is not None and now.posted < timestamp and not now.flags & DELETED:
-            await self.post(policy, path, timestamp, headers, teach)  # bytes that were written meanwhile
-        return before.record
+                now = await self._repost(target, loaded, timestamp, headers)
+        last = newest(self.index.find(policy, target.hash))
+        if last is not None and last.posted < timestamp and not last.flags & DELETED:
+            now = (await self.post(policy, path, timestamp, headers, teach)).now  # bytes that were written meanwhile
+        return Posted(before.record, now)
 
-    async def _repost(self, target: Target, loaded: Loaded, timestamp: int, headers: Mapping[str, str]) -> None:
+    async def _repost(self, target: Target, loaded: Loaded, timestamp: int, headers: Mapping[str, str]) -> Record:
         self._space.take(len(loaded.body))
         record = msgspec.structs.replace(
             loaded.record, headers=_posted(loaded.record.headers, headers), posted_at=timestamp
         )
         kind = Kind(loaded.head.kind)
         await self._write(kind, target, record, bytes(loaded.body), file=loaded.meta.file)
+        return record
 
     async def delete(self, policy: int, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> Record | None:
         """Leave a tombstone; the record before. Raises Superseded."""

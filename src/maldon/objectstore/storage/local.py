@@ -93,15 +93,15 @@ class Local:
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], teach: Sequence[Teaching] = ()
     ) -> Record | None:
         device = self.device(spot)
-        held = await device.head(spot.policy, path)
-        if held is None or held.deleted or (expired(held.headers) and OPEN_EXPIRED not in headers):
-            return held  # what has expired is not brought back by metadata without an end
+        opens = OPEN_EXPIRED in headers
         headers = {name: value for name, value in headers.items() if name != OPEN_EXPIRED}
-        before = await device.post(spot.policy, path, timestamp, headers, teach)
-        if teach and before is not None and not before.deleted:
-            now = await device.head(spot.policy, path)
-            if now is not None:
-                await self._tell(device, spot, path, now, teach)
+
+        def means(held: Record) -> bool:  # what has expired is not brought back by metadata without an end
+            return opens or not expired(held.headers)
+
+        before, now = await device.post(spot.policy, path, timestamp, headers, teach, means)
+        if teach and now is not None:
+            await self._tell(device, spot, path, now, teach)
         return before
 
     async def delete_object(
