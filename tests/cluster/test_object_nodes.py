@@ -8,8 +8,9 @@ import pytest
 
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.device.survey import Survey
-from maldon.objectstore.node import Footer, Held, Put, Query, Row, Spot, Superseded, WrongDigest
+from maldon.objectstore.node import Busy, Footer, Held, Put, Query, Row, Spot, Superseded, WrongDigest
 from maldon.objectstore.path import Path
+from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.timestamp import stamp
 from tests.object_cloud import ACCOUNT
 from tests.object_cluster import object_cluster
@@ -216,3 +217,20 @@ async def test_strangers_are_refused(nodes):
         ):  # fmt: skip
             async with session.post(f"http://{nodes[0].address}/v1/{verb}", data=body, headers=key) as answer:
                 assert answer.status == status, (verb, body)
+
+
+async def test_a_busy_disk_is_passed_by_and_thought_no_worse_of(tmp_path):
+    async with object_cluster(tmp_path, requests_per_disk_s=0.001, error_limit=0) as nodes:
+        far, at = nodes[0].cluster.nodes.at(nodes[1].address), Spot("disk-1", 3)
+        said = []
+        for _ in range(2):
+            try:
+                said.append(await far.head_object(at, Path("a", "c", "o")))
+            except Busy as error:
+                said.append(error.status)
+        assert said == [None, 529]
+        patience = Placing(nodes[0].cluster.rings, nodes[0].cluster.nodes, nodes[0].cluster.settings).patience
+        device = nodes[0].cluster.rings.container().nodes(0)[0]
+        for error, rests in ((Busy(""), False), (OSError(), True)):
+            patience.failed(device, error)
+            assert patience.resting(device) is rests

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from maldon.kernel.errors import BadRequest, CloudError, Conflict
+from maldon.kernel.errors import BadRequest, CloudError, Conflict, Unavailable
 from maldon.objectstore.path import Path
 
 WHOLE = -1  # of `Record.fragment`: the record is the whole object
@@ -272,6 +272,12 @@ class NoSpace(CloudError):
     """The disk is full, absent or not mounted."""
 
     status, code = 507, "no-space"
+
+
+class Busy(Unavailable):
+    """The disk answers as many requests as it may: another one may do, or the same later."""
+
+    status, code = 529, "busy"
 
 
 class WrongDigest(BadRequest):

@@ -46,7 +46,7 @@ from maldon.objectstore.rings import Rings
 from maldon.objectstore.secrets import Secrets, read_or_make
 from maldon.objectstore.settings import ObjectSettings
 from maldon.objectstore.storage.local import Local
-from maldon.objectstore.storage.server import StorageServer
+from maldon.objectstore.storage.server import DiskPace, StorageServer
 from maldon.objectstore.storage.side import Side
 from maldon.objectstore.sync.settings import ContainerSyncSettings
 
@@ -154,8 +154,9 @@ def proxy_app(cluster: Cluster, verifier: Verifier | None, auth_url: str = "") -
 
 def storage_app(cluster: Cluster) -> StorageServer:
     """This node's disks, for other nodes."""
-    key, timeout_s = cluster.secrets.cluster_key, cluster.settings.client_timeout_s
-    return StorageServer(cluster.nodes, key, timeout_s, Side(cluster.folder, cluster.rings, recon(cluster), key))
+    key, settings = cluster.secrets.cluster_key, cluster.settings
+    side = Side(cluster.folder, cluster.rings, recon(cluster), key)
+    return StorageServer(cluster.nodes, key, settings.client_timeout_s, side, DiskPace(settings.requests_per_disk_s))
 
 
 def counting(cluster: Cluster, number: int) -> Counting:

@@ -71,6 +71,7 @@ class ObjectSettings:
     client_timeout_s: float = option(60.0, "Seconds without a kilobyte of its body after which a request is given up.")
     node_timeout_s: float = option(10.0, "Seconds a storage node may take for a small thing, or for the next bytes.")
     connect_timeout_s: float = option(0.5, "Seconds a storage node may take to answer a connection.")
+    requests_per_disk_s: float = option(0.0, "Requests of other nodes one disk answers in a second; 0: any.")
     error_limit: int = option(10, "Errors of a disk after which it is left alone for a while.")
     error_rest_s: float = option(60.0, "Seconds a disk is left alone after too many errors.")
     replicate_s: float = option(60.0, "Seconds between two comparisons of a node's objects with those of the others.")

@@ -190,7 +190,7 @@ class Books:
             try:
                 found = await verb(placing.nodes.at(device.address), place.spot(device))
             except BROKEN as error:
-                placing.patience.failed(device, full=isinstance(error, NoSpace))
+                placing.patience.failed(device, error)
                 last = error
                 continue
             if found is not None:

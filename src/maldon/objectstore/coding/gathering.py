@@ -14,7 +14,7 @@ import structlog
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.coding.code import Code
 from maldon.objectstore.coding.looking import holders
-from maldon.objectstore.node import NoSpace, Reading
+from maldon.objectstore.node import Reading
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN, SHORT
@@ -142,7 +142,7 @@ class Gathering:
             return None
 
     def _failed(self, device: RingDevice, error: BaseException) -> None:
-        self._placing.patience.failed(device, full=isinstance(error, NoSpace))
+        self._placing.patience.failed(device, error)
         log.warning("fragment not read", address=device.address, device=device.device, error=repr(error))
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ import structlog
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.coding.code import Code
 from maldon.objectstore.coding.versions import Seen, Version, current, versions
-from maldon.objectstore.node import NoSpace, Record
+from maldon.objectstore.node import Record
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN, SHORT
@@ -87,7 +87,7 @@ async def _one(placing: Placing, place: Place, path: Path, device: RingDevice) -
     try:
         records: list[Record] = await placing.nodes.at(device.address).read_versions(place.spot(device), path)
     except BROKEN as error:
-        placing.patience.failed(device, full=isinstance(error, NoSpace))
+        placing.patience.failed(device, error)
         log.warning("node failed", address=device.address, device=device.device, error=repr(error))
         return None
     return [Seen(device, record) for record in records]

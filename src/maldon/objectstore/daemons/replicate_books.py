@@ -19,7 +19,7 @@ from maldon.objectstore.books.shelf import Key, Shelf
 from maldon.objectstore.books.shipping import shipped
 from maldon.objectstore.books.syncing import preamble, remove, same, standing
 from maldon.objectstore.books.walk import Seen, walk
-from maldon.objectstore.node import BookNode, NoSpace, Spot, Standing
+from maldon.objectstore.node import BookNode, Spot, Standing
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.quorum import BROKEN
 from maldon.objectstore.ring.device import RingDevice
@@ -88,7 +88,7 @@ class ReplicateBooks:
             try:
                 pushed += await self._push(shelf, key, mine, other)
             except BROKEN as error:
-                self._placing.patience.failed(other, full=isinstance(error, NoSpace))
+                self._placing.patience.failed(other, error)
                 log.warning("a replica is not reached", book=str(key[1]), address=other.address, error=repr(error))
                 whole = False
         if whole and len(others) == len(place.primaries):

@@ -1,6 +1,7 @@
 """No more writes a second than the settings allow, to an account's containers and to large containers.
 
-What comes too fast waits for its turn; what would have to wait longer than `max_sleep_s` is answered 498. An account's
+So are listings of large containers bounded. What comes too fast waits for its turn; what would have to wait longer than
+`max_sleep_s` is answered 498, and an account that is blacklisted 497. An account's
 X-Account-Sysmeta-Global-Write-Ratelimit may be WHITELIST, BLACKLIST or a rate. Each process counts for itself.
 """
 
@@ -28,13 +29,21 @@ class RatelimitSettings:
     container_ratelimits: tuple[str, ...] = option(
         (), "Writes a second for containers of at least so many objects, each size:rate; rates between are in between."
     )
+    container_listing_ratelimits: tuple[str, ...] = option(
+        (), "Listings a second of containers of at least so many objects, each size:rate, as above."
+    )
     max_sleep_s: float = option(60.0, "Seconds a request may have to wait before it is refused.")
     rate_buffer_s: float = option(5.0, "Seconds of unused rate that may be caught up on.")
     account_whitelist: tuple[str, ...] = option((), "Accounts without a limit.")
+    account_blacklist: tuple[str, ...] = option((), "Accounts that may write nothing.")
 
 
 class TooFast(CloudError):
     status, code = 498, "too-fast"
+
+
+class Blacklisted(CloudError):
+    status, code = 497, "blacklisted"
 
 
 class Turns:
@@ -75,30 +84,42 @@ def rate_for(steps: list[tuple[int, float]], size: int) -> float:
 
 def make(store: Store, below: Handler) -> Handler:
     wanted = store.option(RatelimitSettings)
-    turns, steps = Turns(wanted), rates(wanted.container_ratelimits)
+    turns = Turns(wanted)
+    writes, listings = rates(wanted.container_ratelimits), rates(wanted.container_listing_ratelimits)
 
     def handle(request: ObjectRequest) -> Awaitable[Response]:
-        if request.method not in {"PUT", "DELETE", "POST"} or not request.path.container or request.trusted:
+        if request.trusted or not request.path.container:
             return below(request)
-        return _limited(request)
+        if listings and request.is_container and request.method == "GET":
+            return _listed(request)
+        return _limited(request) if request.method in {"PUT", "DELETE", "POST"} else below(request)
+
+    async def _listed(request: ObjectRequest) -> Response:
+        if request.path.account not in wanted.account_whitelist:
+            await _container(request, listings, "listings of ")
+        return await below(request)
 
     async def _limited(request: ObjectRequest) -> Response:
         path = request.path
         account = await store.known.account(path)
         said = account.headers.get(SAID, ("", 0))[0] if account is not None else ""
-        if said == "BLACKLIST":
-            raise TooFast("Your account has been blacklisted")
+        if said == "BLACKLIST" or path.account in wanted.account_blacklist:
+            raise Blacklisted("Your account has been blacklisted")
         if said == "WHITELIST" or path.account in wanted.account_whitelist:
             return await below(request)
         if said.replace(".", "", 1).isdigit() and float(said) > 0:
             await turns.wait(path.account, float(said))
         if request.is_container and request.method in {"PUT", "DELETE"} and wanted.account_ratelimit:
             await turns.wait(f"{path.account} containers", wanted.account_ratelimit)
-        if request.is_object and steps:
-            book = await store.known.container(path)
-            if book is not None and (rate := rate_for(steps, book.objects)):
-                await turns.wait(f"{path.account}/{path.container}", rate)
+        if request.is_object and writes:
+            await _container(request, writes, "")
         return await below(request)
+
+    async def _container(request: ObjectRequest, steps: list[tuple[int, float]], what: str) -> None:
+        path = request.path
+        book = await store.known.container(path)
+        if book is not None and (rate := rate_for(steps, book.objects)):
+            await turns.wait(f"{what}{path.account}/{path.container}", rate)
 
     return handle
 
@@ -109,7 +130,7 @@ def _info(store: Store) -> dict[str, Any]:
         "account_ratelimit": wanted.account_ratelimit,
         "max_sleep_time_seconds": wanted.max_sleep_s,
         "container_ratelimits": [list(step) for step in rates(wanted.container_ratelimits)],
-        "container_listing_ratelimits": [],
+        "container_listing_ratelimits": [list(step) for step in rates(wanted.container_listing_ratelimits)],
     }
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.coding.code import Code
-from maldon.objectstore.node import BookNode, ObjectNode, Spot, Teaching
+from maldon.objectstore.node import BookNode, Busy, NoSpace, ObjectNode, Spot, Teaching
 from maldon.objectstore.path import Path
 from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.ring import Ring
@@ -56,9 +56,11 @@ class Patience:
         self._most, self._rest_s, self._clock = settings.error_limit, settings.error_rest_s, clock
         self._errors: dict[tuple[str, str], tuple[int, float]] = {}
 
-    def failed(self, device: RingDevice, *, full: bool = False) -> None:
-        """Count an error; a disk that is full is left alone at once."""
-        key = (device.address, device.device)
+    def failed(self, device: RingDevice, error: BaseException) -> None:
+        """Count an error; a disk that is full is left alone at once, one that is busy did nothing wrong."""
+        if isinstance(error, Busy):
+            return
+        key, full = (device.address, device.device), isinstance(error, NoSpace)
         count, _ = self._errors.get(key, (0, 0.0))
         self._errors[key] = (self._most + 1 if full else count + 1, self._clock())
 

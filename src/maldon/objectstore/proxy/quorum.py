@@ -47,7 +47,7 @@ async def _all(placing: Placing, place: Place, verb: Verb[T]) -> list[T]:
         asyncio.create_task(_one(placing, place, verb, (at, n), spares), name=f"replica {n}")
         for n in range(len(place.primaries))
     ]
-    return await agreed(place, tasks, lambda n: placing.patience.failed(at[n]))
+    return await agreed(place, tasks, lambda n: placing.patience.failed(at[n], TimeoutError()))
 
 
 async def agreed(place: Place, tasks: list[asyncio.Task[T]], late: Callable[[int], None] = lambda _: None) -> list[T]:
@@ -129,7 +129,7 @@ async def _one(placing: Placing, place: Place, verb: Verb[T], which: tuple[list[
             try:
                 found = await verb(placing.nodes.at(device.address), place.spot(device), number)
             except BROKEN as error:
-                placing.patience.failed(device, full=isinstance(error, NoSpace))
+                placing.patience.failed(device, error)
                 log.warning("node failed", address=device.address, device=device.device, error=repr(error))
                 last = error
             else:
@@ -197,7 +197,7 @@ async def _in_turn(placing: Placing, place: Place, verb: Verb[T | None]) -> Asyn
     finally:
         for task, (device, since) in asked.items():
             if not task.done() and time.monotonic() - since > SLOW_S:
-                placing.patience.failed(device)
+                placing.patience.failed(device, TimeoutError())
             task.cancel()
         for late in await asyncio.gather(*asked, return_exceptions=True):
             await _let_go(late)
@@ -211,7 +211,7 @@ def _answer(placing: Placing, device: RingDevice, task: "asyncio.Task[T | None]"
     try:
         found = task.result()
     except BROKEN as error:
-        placing.patience.failed(device, full=isinstance(error, NoSpace))
+        placing.patience.failed(device, error)
         log.warning("node failed", address=device.address, device=device.device, error=repr(error))
         return None, True
     placing.patience.worked(device)
@@ -236,7 +236,7 @@ async def ask_all(placing: Placing, place: Place, verb: Verb[T | None]) -> list[
     answers = await asyncio.gather(*calls, return_exceptions=True)
     for device, answer in zip(devices, answers, strict=True):
         if isinstance(answer, BROKEN):
-            placing.patience.failed(device, full=isinstance(answer, NoSpace))
+            placing.patience.failed(device, answer)
         elif isinstance(answer, BaseException):
             raise answer
     failed = sum(isinstance(answer, BaseException) for answer in answers)

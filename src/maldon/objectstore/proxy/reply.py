@@ -32,7 +32,8 @@ _SENTENCES = {
 }  # fmt: skip
 _TITLES = {
     408: "Request Timeout", 413: "Request Entity Too Large", 416: "Requested Range Not Satisfiable",
-    422: "Unprocessable Entity", 498: "Rate Limited", 499: "Client Disconnect", 507: "Insufficient Storage",
+    422: "Unprocessable Entity", 497: "Blacklisted", 498: "Rate Limited", 499: "Client Disconnect",
+    507: "Insufficient Storage",
 }  # fmt: skip
 
 

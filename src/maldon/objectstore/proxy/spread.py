@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from maldon.objectstore.node import Footer, NoSpace, Record, Spot
+from maldon.objectstore.node import Footer, Record, Spot
 from maldon.objectstore.proxy.placing import Node, Place, Placing
 from maldon.objectstore.proxy.quorum import BROKEN, verdict
 from maldon.objectstore.ring.device import RingDevice
@@ -95,7 +95,7 @@ async def _to_one(
         try:
             return await part(placing.nodes.at(device.address), place.spot(device), number, pipe.pieces())
         except BROKEN as error:
-            placing.patience.failed(device, full=isinstance(error, NoSpace))
+            placing.patience.failed(device, error)
             log.warning("node failed", address=device.address, device=device.device, error=repr(error))
             following = None if pipe.touched else next(handoffs, None)
             if following is None:

@@ -2,14 +2,14 @@
 
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 import structlog
 
 from maldon.kernel.errors import BadRequest, CloudError, Forbidden, NotFound
-from maldon.objectstore.node import Incoming, Put, Reading, Shipment
+from maldon.objectstore.node import Busy, Incoming, Put, Reading, Shipment
 from maldon.objectstore.nodes import Nodes
 from maldon.objectstore.proxy.request import SMALL, Body
 from maldon.objectstore.storage.side import Side
@@ -31,10 +31,13 @@ PREFIX = "/v1/"
 
 
 class StorageServer:
-    """`nodes` has this node's disks; `key` is the cluster's; `side` answers what is no verb."""
+    """`nodes` has this node's disks; `key` is the cluster's; `side` answers what is no verb; `pace` bounds what each
+    disk answers.
+    """
 
-    def __init__(self, nodes: Nodes, key: str, timeout_s: float, side: Side) -> None:
+    def __init__(self, nodes: Nodes, key: str, timeout_s: float, side: Side, pace: "DiskPace") -> None:
         self._nodes, self._key, self._timeout_s, self._side = nodes, key.encode(), timeout_s, side
+        self._pace = pace
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] != "POST" and self._side.knows(scope["path"]):
@@ -77,6 +80,7 @@ class StorageServer:
             arguments = list(ARGUMENTS[verb].decode(head))
         except msgspec.MsgspecError as error:
             raise BadRequest(f"The arguments cannot be read: {error}") from error
+        self._pace.take(arguments[0].device)
         method = getattr(self._nodes.own, verb)
         if call.up:
             arguments.insert(3, await _uploaded(arguments[2], rest, pieces))
@@ -84,6 +88,26 @@ class StorageServer:
         if call.down and isinstance(result, Reading):
             return result.record, result.body
         return result, b""
+
+
+class DiskPace:
+    """How many requests of other nodes each disk answers in a second; 0 is any. What was not used in one second may be
+    caught up on in the next.
+    """
+
+    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._clock = per_s, clock
+        self._next: dict[str, float] = {}
+
+    def take(self, disk: str) -> None:
+        """Raises Busy."""
+        if not self._per_s:
+            return
+        now = self._clock()
+        turn = max(self._next.get(disk, 0.0), now - 1.0)
+        if turn > now:
+            raise Busy("The disk answers as many requests as it may.")
+        self._next[disk] = turn + 1.0 / self._per_s
 
 
 async def _uploaded(what: Put | Shipment, rest: bytes, pieces: AsyncIterator[bytes]) -> Incoming:

@@ -18,6 +18,7 @@ import msgspec
 from maldon.kernel.errors import BadRequest, CloudError, Conflict, NotFound, Unavailable
 from maldon.objectstore.node import (
     Book,
+    Busy,
     Footer,
     Held,
     Listing,
@@ -89,7 +90,7 @@ class Refused(msgspec.Struct):
 _FOOTER = msgspec.msgpack.Decoder(Footer)
 REFUSALS = msgspec.msgpack.Decoder(Refused)
 _KINDS: dict[str, type[CloudError]] = {
-    kind.code: kind for kind in (NoSpace, WrongDigest, Conflict, BadRequest, NotFound, Unavailable)
+    kind.code: kind for kind in (Busy, NoSpace, WrongDigest, Conflict, BadRequest, NotFound, Unavailable)
 }
 
 
