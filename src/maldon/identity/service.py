@@ -15,7 +15,7 @@ process that only checks tokens needs the verifier alone. `bootstrap(op, Bootstr
 after the migrations.
 """
 
-from maldon.identity.audit import audit, repair
+from maldon.identity.audit import audit, forget_departed, repair
 from maldon.identity.bootstrap import NODE, Bootstrap, bootstrap, project_id
 from maldon.identity.credential_keys import CredentialKeys, rotate_credential_keys
 from maldon.identity.directories import BadFile, Directories
@@ -40,6 +40,7 @@ __all__ = [
     "TokenVerifier",
     "audit",
     "bootstrap",
+    "forget_departed",
     "import_people",
     "look_everywhere",
     "project_id",

@@ -83,21 +83,23 @@ async def _import_people(home: Home, file: BinaryIO) -> "Imported":
 @identity.command()
 @HOME
 @click.option("--repair", is_flag=True, help="Take away roles and default projects that name what is gone.")
-def doctor(home: Path, *, repair: bool) -> None:
+@click.option("--forget-departed", is_flag=True, help="Take away the roles of who is gone from an LDAP directory.")
+def doctor(home: Path, *, repair: bool, forget_departed: bool) -> None:
     """Look for what does not fit together in the books of identity; print it, exit 1 if there is any."""
-    repaired, findings = asyncio.run(_examine(Home(home), repair=repair))
+    repaired, findings = asyncio.run(_examine(Home(home), repair=repair, forget_departed=forget_departed))
     if repaired:
         click.echo(f"repaired {repaired}")
     click.echo("\n".join(findings) if findings else "the books of identity fit together")
     sys.exit(1 if findings else 0)
 
 
-async def _examine(home: Home, *, repair: bool) -> tuple[int, list[str]]:
+async def _examine(home: Home, *, repair: bool, forget_departed: bool) -> tuple[int, list[str]]:
     """How many were repaired, and what is left."""
     from maldon.identity import service
 
     async with _cloud(home) as op:
         repaired = await service.repair(op) if repair else 0
+        repaired += await service.forget_departed(op) if forget_departed else 0
         async with op.db.read() as session:
             return repaired, await service.audit(op, session)
 
