@@ -58,6 +58,20 @@ async def first(session: Session, table: Table, key: Mapping[str, Any]) -> Any:
     return await session.first(select(table).where(*equal(table, key)))
 
 
+async def need(session: Session, table: Table, key: Mapping[str, Any], missing: str) -> Any:
+    """The row with this key. Raises NotFound, which says that it is missing."""
+    row = await first(session, table, key)
+    if row is None:
+        raise NotFound(missing)
+    return row
+
+
+async def drop(session: Session, table: Table, key: Mapping[str, Any], missing: str) -> None:
+    """Without the row with this key. Raises NotFound, which says that it is missing."""
+    if not await session.run(delete(table).where(*equal(table, key))):
+        raise NotFound(missing)
+
+
 async def ensure(session: Session, table: Table, key: Mapping[str, Any]) -> None:
     """A row of nothing but this key, which may be there already."""
     if await first(session, table, key) is None:

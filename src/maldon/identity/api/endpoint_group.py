@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from maldon.identity import lists, rows
 from maldon.identity.api import project as projects
@@ -17,13 +17,13 @@ from maldon.identity.verifier import bump
 from maldon.identity.views.catalog import endpoint as endpoint_view
 from maldon.identity.views.endpoint_group import endpoint_group as view
 from maldon.identity.views.project import show as project_view
-from maldon.kernel.errors import NotFound
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, empty, json
 
 _FILTERS = {"name": endpoint_group.c.name}
 _given = project_endpoint_group
+_NOT_GIVEN = "This endpoint group was not given to this project."
 
 
 def _values(wanted: CreateEndpointGroup | UpdateEndpointGroup) -> dict[str, Any]:
@@ -118,16 +118,10 @@ async def project_with(request: Request, op: Op) -> Reply:
     """A project that it was given to."""
     op.may("identity:get_endpoint_group_in_project")
     async with op.db.read() as session:
-        await _require(session, request)
+        await rows.need(session, _given, _pair(request), _NOT_GIVEN)
         row = await rows.found(session, project, "project", request.path["project_id"])
         tags = await projects.tags_of(session, [row.id])
     return json({"project": project_view(row, lists.api_base(request), tags.get(row.id, []))})
-
-
-async def _require(session: Session, request: Request) -> None:
-    """That the group was given to the project. Raises NotFound."""
-    if await rows.first(session, _given, _pair(request)) is None:
-        raise NotFound("This endpoint group was not given to this project.")
 
 
 async def give(request: Request, op: Op) -> Reply:
@@ -144,6 +138,5 @@ async def take(request: Request, op: Op) -> Reply:
     op.may("identity:remove_endpoint_group_from_project")
     async with op.db.begin() as session:
         await bump(op, session)
-        await _require(session, request)
-        await session.run(delete(_given).where(*rows.equal(_given, _pair(request))))
+        await rows.drop(session, _given, _pair(request), _NOT_GIVEN)
     return empty()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from maldon.identity import lists, revocations, rows, tree
 from maldon.identity.models.group import group, membership
@@ -15,11 +15,12 @@ from maldon.identity.verbs import directory
 from maldon.identity.verifier import bump
 from maldon.identity.views.group import show as view
 from maldon.identity.views.user import LISTED, listed
-from maldon.kernel.errors import BadRequest, NotFound
+from maldon.kernel.errors import BadRequest
 from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, empty, json
 
+_NOT_IN = "The user is not in the group."
 _FILTERS = {"name": group.c.name, "domain_id": group.c.domain_id}
 _USER_FILTERS = {"name": user.c.name, "enabled": user.c.enabled, "password_expires_at": user.c.password_expires_at}
 
@@ -129,8 +130,7 @@ async def _tell(op: Op, request: Request, rule: str, *, inside: bool) -> None:
 async def check(request: Request, op: Op) -> Reply:
     async with op.db.read() as session:
         ids = await _member(session, op, request, "identity:check_user_in_group")
-        if await session.first(_membership(*ids)) is None:
-            raise NotFound("The user is not in the group.")
+        await rows.need(session, membership, _pair(*ids), _NOT_IN)
     return empty()
 
 
@@ -139,8 +139,7 @@ async def put(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
         await bump(op, session)
         group_id, user_id = await _member(session, op, request, "identity:add_user_to_group")
-        if await session.first(_membership(group_id, user_id)) is None:
-            await session.run(insert(membership).values(group_id=group_id, user_id=user_id))
+        await rows.ensure(session, membership, _pair(group_id, user_id))
     return empty()
 
 
@@ -149,12 +148,10 @@ async def take(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
         await bump(op, session)
         group_id, user_id = await _member(session, op, request, "identity:remove_user_from_group")
-        gone = (membership.c.group_id == group_id) & (membership.c.user_id == user_id)
-        if not await session.run(delete(membership).where(gone)):
-            raise NotFound("The user is not in the group.")
+        await rows.drop(session, membership, _pair(group_id, user_id), _NOT_IN)
         await revocations.note(op, session, {"user_id": user_id})
     return empty()
 
 
-def _membership(group_id: str, user_id: str) -> Any:
-    return select(membership).where(membership.c.group_id == group_id, membership.c.user_id == user_id)
+def _pair(group_id: str, user_id: str) -> dict[str, str]:
+    return {"group_id": group_id, "user_id": user_id}

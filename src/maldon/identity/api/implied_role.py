@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from maldon.identity import lists, revocations, rows
 from maldon.identity.models.role import implied_role, role
 from maldon.identity.verifier import bump
 from maldon.identity.views.role import brief
-from maldon.kernel.errors import Forbidden, NotFound
+from maldon.kernel.errors import Forbidden
 from maldon.kernel.op import Op, Session
 from maldon.web.request import Reply, Request, empty, json
+
+_MISSING = "{} does not imply {}."
 
 
 async def rules(request: Request, op: Op) -> Reply:
@@ -51,25 +53,26 @@ def _shown(request: Request, prior: Any, implied: Any, status: int) -> Reply:
     return json({"role_inference": inference, "links": {"self": where}}, status)
 
 
-async def _there(session: Session, prior_id: str, implied_id: str) -> bool:
-    chosen = (implied_role.c.prior_id == prior_id) & (implied_role.c.implied_id == implied_id)
-    return await session.first(select(implied_role).where(chosen)) is not None
+def _pair(prior_id: str, implied_id: str) -> dict[str, str]:
+    return {"prior_id": prior_id, "implied_id": implied_id}
+
+
+async def _need(session: Session, prior_id: str, implied_id: str) -> None:
+    await rows.need(session, implied_role, _pair(prior_id, implied_id), _MISSING.format(prior_id, implied_id))
 
 
 async def show(request: Request, op: Op) -> Reply:
     op.may("identity:get_implied_role")
     async with op.db.read() as session:
         prior, implied = await _both(session, request)
-        if not await _there(session, prior.id, implied.id):
-            raise NotFound(f"{prior.id} does not imply {implied.id}.")
+        await _need(session, prior.id, implied.id)
     return _shown(request, prior, implied, 200)
 
 
 async def check(request: Request, op: Op) -> Reply:
     op.may("identity:check_implied_role")
     async with op.db.read() as session:
-        if not await _there(session, request.path["role_id"], request.path["implied_role_id"]):
-            raise NotFound(f"{request.path['role_id']} does not imply {request.path['implied_role_id']}.")
+        await _need(session, request.path["role_id"], request.path["implied_role_id"])
     return empty()
 
 
@@ -85,8 +88,7 @@ async def put(request: Request, op: Op) -> Reply:
             raise Forbidden("A role of the whole cloud cannot imply the role of a domain.")
         if implied.name == "admin" and not implied.domain_id:
             raise Forbidden("The role admin cannot be implied.")
-        if not await _there(session, prior.id, implied.id):
-            await session.run(insert(implied_role).values(prior_id=prior.id, implied_id=implied.id))
+        await rows.ensure(session, implied_role, _pair(prior.id, implied.id))
     return _shown(request, prior, implied, 201)
 
 
@@ -95,8 +97,6 @@ async def remove(request: Request, op: Op) -> Reply:
     async with op.db.begin() as session:
         await bump(op, session)
         prior, implied = request.path["role_id"], request.path["implied_role_id"]
-        chosen = (implied_role.c.prior_id == prior) & (implied_role.c.implied_id == implied)
-        if not await session.run(delete(implied_role).where(chosen)):
-            raise NotFound(f"{prior} does not imply {implied}.")
+        await rows.drop(session, implied_role, _pair(prior, implied), _MISSING.format(prior, implied))
         await revocations.note(op, session, {"role_id": implied})
     return empty()

@@ -1,6 +1,6 @@
 """Endpoints that are given to projects one by one."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from maldon.identity import lists, rows
 from maldon.identity.api import project as projects
@@ -10,9 +10,10 @@ from maldon.identity.models.project import project
 from maldon.identity.verbs.endpoint_filter import endpoints_of
 from maldon.identity.verifier import bump
 from maldon.identity.views.catalog import endpoint as view
-from maldon.kernel.errors import NotFound
-from maldon.kernel.op import Op, Session
+from maldon.kernel.op import Op
 from maldon.web.request import Reply, Request, empty
+
+_NOT_GIVEN = "This endpoint was not given to this project."
 
 
 async def index(request: Request, op: Op) -> Reply:
@@ -38,16 +39,10 @@ def _pair(request: Request) -> dict[str, str]:
     return {name: request.path[name] for name in ("project_id", "endpoint_id")}
 
 
-async def _require(session: Session, request: Request) -> None:
-    """That the project was given the endpoint itself. Raises NotFound."""
-    if await rows.first(session, project_endpoint, _pair(request)) is None:
-        raise NotFound("This endpoint was not given to this project.")
-
-
 async def check(request: Request, op: Op) -> Reply:
     op.may("identity:check_endpoint_in_project")
     async with op.db.read() as session:
-        await _require(session, request)
+        await rows.need(session, project_endpoint, _pair(request), _NOT_GIVEN)
     return empty()
 
 
@@ -65,6 +60,5 @@ async def take(request: Request, op: Op) -> Reply:
     op.may("identity:remove_endpoint_from_project")
     async with op.db.begin() as session:
         await bump(op, session)
-        await _require(session, request)
-        await session.run(delete(project_endpoint).where(*rows.equal(project_endpoint, _pair(request))))
+        await rows.drop(session, project_endpoint, _pair(request), _NOT_GIVEN)
     return empty()

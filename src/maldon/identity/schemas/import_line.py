@@ -17,34 +17,29 @@ Moment = Annotated[int, Meta(ge=0, le=253_402_300_799_999_999)] | None
 Extra = dict[str, Any] | Annotated[str, Meta(max_length=LONGEST)] | None
 
 
-class _Line(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
+class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
     pass
 
 
-class Domain(_Line, tag="domain", frozen=True):
+class _Thing(_Line, frozen=True, kw_only=True):
     id: Id
     name: Name
-    enabled: bool = True
     description: Text | None = None
     extra: Extra = None
 
 
-class Project(_Line, tag="project", frozen=True):
-    id: Id
-    name: Name
+class Domain(_Thing, tag="domain", frozen=True, kw_only=True):
+    enabled: bool = True
+
+
+class Project(_Thing, tag="project", frozen=True, kw_only=True):
     domain_id: Id
     parent_id: Id | None = None
     enabled: bool = True
-    description: Text | None = None
-    extra: Extra = None
 
 
-class Role(_Line, tag="role", frozen=True):
-    id: Id
-    name: Name
+class Role(_Thing, tag="role", frozen=True, kw_only=True):
     domain_id: Id | None = None
-    description: Text | None = None
-    extra: Extra = None
 
 
 class ImpliedRole(_Line, tag="implied_role", frozen=True):
@@ -52,12 +47,8 @@ class ImpliedRole(_Line, tag="implied_role", frozen=True):
     implied_role_id: Id
 
 
-class Group(_Line, tag="group", frozen=True):
-    id: Id
-    name: Name
+class Group(_Thing, tag="group", frozen=True, kw_only=True):
     domain_id: Id
-    description: Text | None = None
-    extra: Extra = None
 
 
 class User(_Line, tag="user", frozen=True):

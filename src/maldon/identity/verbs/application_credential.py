@@ -21,6 +21,7 @@ from maldon.kernel.ids import new_hex_id
 from maldon.kernel.op import Op, Session
 
 _t, _rules = application_credential, access_rule
+_MISSING = "Could not find Application Credential: {}."
 _CALL = ("service", "method", "path")
 
 
@@ -113,26 +114,19 @@ def _grouped(found: Iterable[Any]) -> dict[str, list[Any]]:
 
 async def find(session: Session, user_id: str, id_: str) -> Any:
     """The row of one of a user's. Raises NotFound."""
-    row = await session.first(select(_t).where(_t.c.id == id_, _t.c.user_id == user_id))
-    if row is None:
-        raise NotFound(f"Could not find Application Credential: {id_}.")
-    return row
+    return await rows.need(session, _t, {"id": id_, "user_id": user_id}, _MISSING.format(id_))
 
 
 async def remove(op: Op, user_id: str, id_: str) -> None:
     """Without the credential and its tokens; its access rules stay."""
     async with op.db.begin() as session:
         await bump(op, session)
-        if not await session.run(delete(_t).where(_t.c.id == id_, _t.c.user_id == user_id)):
-            raise NotFound(f"Could not find Application Credential: {id_}.")
+        await rows.drop(session, _t, {"id": id_, "user_id": user_id}, _MISSING.format(id_))
 
 
 async def find_rule(session: Session, user_id: str, id_: str) -> Any:
     """The row of one of a user's access rules. Raises NotFound."""
-    row = await session.first(select(_rules).where(_rules.c.id == id_, _rules.c.user_id == user_id))
-    if row is None:
-        raise NotFound(f"Could not find Access Rule: {id_}.")
-    return row
+    return await rows.need(session, _rules, {"id": id_, "user_id": user_id}, f"Could not find Access Rule: {id_}.")
 
 
 async def remove_rule(op: Op, user_id: str, id_: str) -> None:

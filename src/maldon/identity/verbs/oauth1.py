@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import Table, delete, insert, update
 
 from maldon.identity import rows
 from maldon.identity.credential_keys import CredentialKeys
@@ -146,8 +146,5 @@ async def exchange(op: Op, session: Session, asked: plan.Signed) -> Issued:
 
 async def granted(session: Session, user_id: str, id_: str) -> Any:
     """The row of an access token that the user has authorized. Raises NotFound."""
-    chosen = select(access_token).where(access_token.c.id == id_, access_token.c.user_id == user_id)
-    row = await session.first(chosen)
-    if row is None:
-        raise NotFound(f"Could not find access token: {id_[:64]}.")
-    return row
+    missing = f"Could not find access token: {id_[:64]}."
+    return await rows.need(session, access_token, {"id": id_, "user_id": user_id}, missing)

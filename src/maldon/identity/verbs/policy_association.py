@@ -39,8 +39,8 @@ async def associate(session: Session, policy_id: str, what: dict[str, str]) -> N
 async def require(session: Session, policy_id: str, what: dict[str, str]) -> str:
     """The id of the association of this policy with these. Raises NotFound."""
     id_ = association_id(what)
-    if await rows.first(session, policy_association, {"id": id_, "policy_id": policy_id}) is None:
-        raise NotFound(f"The policy {policy_id[:64]} is not associated with that.")
+    missing = f"The policy {policy_id[:64]} is not associated with that."
+    await rows.need(session, policy_association, {"id": id_, "policy_id": policy_id}, missing)
     return id_
 
 
