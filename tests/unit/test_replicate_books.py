@@ -1,6 +1,7 @@
 """Replicas of books come to say the same, whatever each of them heard, lost or never had."""
 
 import asyncio
+from array import array
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -14,9 +15,10 @@ from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.node import Home, Query, Row, Shipment
-from maldon.objectstore.path import Path
+from maldon.objectstore.path import Path, partition
+from maldon.objectstore.ring.ring import Ring
 from maldon.objectstore.timestamp import stamp
-from tests.object_books import Cluster
+from tests.object_books import HASHED, Cluster
 
 ACCOUNT, BOX = Path("AUTH_ann"), Path("AUTH_ann", "box")
 
@@ -51,6 +53,42 @@ async def converge(cluster, *, everything=False):
         if not any(pushed):
             return
     raise AssertionError("replicas do not settle")
+
+
+def change_ring(cluster, ring):
+    cluster.ring = ring
+    for placing in cluster.placings.values():
+        placing._rings.ring = ring
+
+
+async def test_a_ring_that_changes_moves_books_that_did_not(make_cluster):
+    cluster = make_cluster(nodes=3)
+    devices = list(cluster.ring.devices.values())
+    change_ring(cluster, Ring(2, devices, [array("H", [0] * 4)], HASHED))
+    await cluster.books["n0"].put_book(cluster.spot(BOX), BOX, stamp(), {}, 0)
+    loops = replicators(cluster)
+    assert [await loop.once() for loop in loops] == [0, 0, 0]
+    change_ring(cluster, Ring(2, devices, [array("H", [2] * 4)], HASHED, 1))
+    assert [await loop.once() for loop in loops] == [1, 0, 0]
+    held = [await cluster.books[one].head_book(cluster.spot(BOX), BOX) for one in cluster.books]
+    assert [book is not None for book in held] == [False, False, True]
+
+
+async def test_a_ring_of_other_partitions_finds_all_books_again(cluster):
+    at = stamp()
+    rows = [Row("o", at, 3, "text/x", "etag", measured_at=at)]
+    for books in cluster.books.values():
+        await books.put_book(cluster.spot(BOX), BOX, at, {}, 0)
+        await books.update_book(cluster.spot(BOX), BOX, rows)
+    before = cluster.spot(BOX)
+    power = next(power for power in range(3, 12) if partition(HASHED(BOX), power) != before.partition)
+    parts = 1 << power
+    devices = list(cluster.ring.devices.values())
+    change_ring(cluster, Ring(power, devices, [array("H", [n] * parts) for n in range(3)], HASHED, 1))
+    await converge(cluster)
+    for one in cluster.books:
+        assert (await says(cluster, BOX, one))[1] == rows
+        assert await cluster.books[one].head_book(before, BOX) is None
 
 
 async def says(cluster, path, address):

@@ -66,8 +66,9 @@ class PayDebts:
         place = self._placing.book(book)
         try:
             async with asyncio.timeout(TELL_S):
-                if (teaching.address, teaching.spot.device) in {(one.address, one.device) for one in place.primaries}:
-                    return await self._placing.nodes.at(teaching.address).update_book(teaching.spot, book, rows)
+                for one in place.primaries:
+                    if (one.address, one.device) == (teaching.address, teaching.spot.device):
+                        return await self._placing.nodes.at(one.address).update_book(place.spot(one), book, rows)
                 return any(await say(self._placing, place, lambda node, spot, _: node.update_book(spot, book, rows)))
         except BROKEN as error:
             silent.add(teaching.address)

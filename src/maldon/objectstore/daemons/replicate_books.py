@@ -37,13 +37,15 @@ class ReplicateBooks:
         self._books, self._placing = books, placing
         self._seen: dict[str, Seen] = {}
         self._met: dict[tuple[str, str], str] = {}
+        self._rings = placing.book_rings()
 
     async def once(self) -> int:
         """Push what changed since the last time; how many replicas were brought up to date."""
-        met = await self._meet()
-        if any(word != self._met.get(disk, word) for disk, word in met.items()):
+        met, rings = await self._meet(), self._placing.book_rings()
+        if rings != self._rings or any(word != self._met.get(disk, word) for disk, word in met.items()):
             self._seen = {}
         self._met |= met
+        self._rings = rings
         return await self._round(self._seen)
 
     async def _meet(self) -> dict[tuple[str, str], str]:
@@ -79,7 +81,8 @@ class ReplicateBooks:
         """To how many it was pushed, and whether all have everything now."""
         place = self._placing.book(key[1])
         here = (self._placing.nodes.here, device)
-        others = [one for one in place.primaries if (one.address, one.device) != here]
+        at_home = key[0] == place.partition  # it is not when the ring has other partitions by now
+        others = [one for one in place.primaries if not at_home or (one.address, one.device) != here]
         mine = await shelf.read(key, standing)
         if mine is None:
             return 0, True
@@ -99,7 +102,7 @@ class ReplicateBooks:
     async def _push(self, shelf: Shelf, key: Key, mine: Standing, other: RingDevice) -> bool:
         """Whether there was anything to push."""
         node: BookNode = self._placing.nodes.at(other.address)
-        spot = Spot(other.device, key[0])
+        spot = self._placing.book(key[1]).spot(other)
         theirs = await node.compare_book(spot, key[1], mine.made)
         if theirs is None:
             await self._ship(shelf, key, node, spot)

@@ -100,6 +100,10 @@ class Placing:
         found = {(one.address, one.device): one for ring in rings for one in ring.devices.values()}
         return list(found.values())
 
+    def book_rings(self) -> tuple[Ring, Ring]:
+        """The rings of accounts and containers, others when anything belongs elsewhere."""
+        return self._rings.account(), self._rings.container()
+
     def object(self, path: Path, policy: int) -> Place:
         ring = self._rings.object(policy)
         partition = ring.partition(path)

@@ -1,6 +1,7 @@
 """Asks storage nodes at their ports, all at once, each with a time of its own: for commands."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,5 +72,8 @@ async def _one(session: aiohttp.ClientSession, url: str, sent: bytes | None) -> 
             return Answer(response.status, await response.read())
     except TimeoutError:
         return Answer(0, error="it does not answer in time")
+    except aiohttp.ClientConnectorError as error:
+        said = os.strerror(error.errno) if error.errno else str(error)
+        return Answer(0, error=f"nobody answers there ({said})")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Answer(0, error=f"it cannot be asked: {error}")
