@@ -7,6 +7,7 @@ stays, and pushing it again does no harm. A name that fails is noted and tried a
 container waits for the next round. Shards push their own names. See books/sync_points.py for what is remembered.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -54,6 +55,7 @@ class SyncContainers:
         self._realms, self._pace = Realms(settings.realms), Pace(settings.bytes_per_s)
         self.interval_s = settings.interval_s
         self._seen: dict[str, Seen] = {}
+        self._turn = asyncio.Lock()  # two rounds at once would write down less than they did
 
     async def once(self) -> int:
         """Push what changed since the last time; how many objects were pushed or deleted."""
@@ -65,7 +67,7 @@ class SyncContainers:
 
     async def _round(self, seen: dict[str, Seen]) -> int:
         pushed = 0
-        async with open_session(self._settings) as session:
+        async with self._turn, open_session(self._settings) as session:
             for device, shelf in self._books.shelves.items():
                 known = seen.setdefault(device, {})
                 async for key in walk(shelf, Kind.CONTAINER, known):
