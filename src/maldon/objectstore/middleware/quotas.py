@@ -2,7 +2,8 @@
 
 An account's are set by reseller admins alone (X-Account-Quota-Bytes, -Count; X-Account-Meta-Quota-Bytes as of old; with
 -Policy-<name> for what is in one storage policy), a container's by its owner (X-Container-Meta-Quota-Bytes, -Count).
-Totals are those the books have now: writes at the same moment may go over by what they write. Over a quota is 413.
+Totals are those the books have now: writes at the same moment may go over by what they write, and an account hears of
+its containers within a second. Over a quota is 413.
 """
 
 from collections.abc import Awaitable, Mapping
@@ -12,6 +13,7 @@ from maldon.kernel.errors import BadRequest, Forbidden, TooLarge
 from maldon.objectstore.middleware.layer import Handler, Layer
 from maldon.objectstore.middleware.object_versioning import versions_size
 from maldon.objectstore.node import Book
+from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -66,6 +68,7 @@ def account_quotas(store: Store, below: Handler) -> Handler:
             and not _is_reseller(request)
             and any(name.startswith((KEPT, OLD)) for name in account.headers)
         ):
+            account = await store.known.newest(Path(request.path.account)) or account
             size, headers = request.body.length or 0, account.headers
             _check("Upload exceeds quota.", _number(headers, f"{KEPT}bytes", OLD), account.size + size)
             _check("Upload exceeds quota.", _number(headers, f"{KEPT}count"), account.objects + 1)
