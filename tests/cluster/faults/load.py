@@ -154,7 +154,7 @@ class Reader:
 class Load:
     """All clients, until stopped. While `open` is not set they rest between two requests."""
 
-    def __init__(self, actors: Sequence[Callable[[], object]], pause_s: float = 0.02) -> None:
+    def __init__(self, actors: Sequence[Callable[[], object]], pause_s: float = 0.05) -> None:
         self._actors, self._pause_s = actors, pause_s
         self.open = asyncio.Event()
         self.open.set()

@@ -79,6 +79,7 @@ class Member:
         roles = ["object-proxy", "object-storage"]
         self.starts += 1
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MALDON_")}
+        clean.pop("PYTHONDONTWRITEBYTECODE", None)  # a node starts often
         with (self.home / "node.log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.port.inside(sys.executable, "-m", "maldon.runtime", "run", "--home", str(self.home), *roles),
