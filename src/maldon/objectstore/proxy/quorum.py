@@ -100,6 +100,7 @@ class Spares:
     def __init__(self, placing: Placing, place: Place) -> None:
         self._placing, self._place = placing, place
         self._left: list[RingDevice] | None = None
+        self._tries = _MOST_SPARES * len(place.primaries)
         self._used = {device.address for device in place.primaries}
 
     def instead_of(self, failed: RingDevice) -> RingDevice | None:
@@ -109,10 +110,10 @@ class Spares:
             self._left = [one for one in ring.handoffs(self._place.partition) if not patience.resting(one)]
             if len({one.address for one in ring.devices.values()}) < len(self._place.primaries):
                 self._used = set()
-            del self._left[_MOST_SPARES * len(self._place.primaries) :]
-        for one in self._left:
+        for one in self._left if self._tries else ():
             if one.address == failed.address or one.address not in self._used:
                 self._left.remove(one)
+                self._tries -= 1
                 if self._used:
                     self._used.add(one.address)
                 return one
