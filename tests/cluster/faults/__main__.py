@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.cluster.faults.course import course
+from tests.cluster.faults.course import Plan, course
 from tests.cluster.faults.faults import KINDS
 from tests.cluster.faults.net import make_bridge
 
@@ -21,7 +21,7 @@ OWN = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount", "--moun
 async def go(folder: Path, wanted: argparse.Namespace) -> bool:
     """Whether the cluster kept its promises."""
     begun = time.monotonic()
-    async with course(folder, wanted.seed, wanted.kinds.split(",")) as run:
+    async with course(folder, Plan(wanted.seed, wanted.kinds.split(","), wanted.code)) as run:
         try:
             await run.go_through(wanted.faults)
         except* AssertionError as errors:
@@ -43,16 +43,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     kinds = ",".join(kind.__name__ for kind in KINDS)
     parser.add_argument("--kinds", default=kinds, help=f"of {kinds}")
+    parser.add_argument("--code", default="", help="an erasure code for some containers: isa_l_rs_vand/4+2")
     parser.add_argument("--keep", type=Path, help="where the nodes' homes stay for whoever wants to look")
     wanted = parser.parse_args()
     if os.environ.get(INSIDE) != "1":
-        again = [*OWN, sys.executable, "-m", "tests.cluster.faults", f"--faults={wanted.faults}"]
-        again += [
-            f"--seed={wanted.seed}",
-            f"--kinds={wanted.kinds}",
-            *([f"--keep={wanted.keep.absolute()}"] if wanted.keep else []),
-        ]
-        return subprocess.run(again, env=os.environ | {INSIDE: "1"}, check=False).returncode
+        again = [f"--{name}={value}" for name, value in vars(wanted).items() if value]
+        command = [*OWN, sys.executable, "-m", "tests.cluster.faults", *again]
+        return subprocess.run(command, env=os.environ | {INSIDE: "1"}, check=False).returncode
     print(f"seed {wanted.seed}", flush=True)
     make_bridge()
     with tempfile.TemporaryDirectory(prefix="maldon-faults-") as folder:

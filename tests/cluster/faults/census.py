@@ -89,9 +89,12 @@ class Census:
         self, disks: Mapping[Where, Disk], key: tuple[int, bytes], version: Version, *, exact: bool
     ) -> Iterator[str]:
         own = self._own(self._rings.object(key[0]), key[1])
-        for where in own:
-            held = disks[where].objects.get(key)
-            if held is None or max(held.values()) < version or (exact and max(held.values()) != version):
+        for number, where in enumerate(own):
+            held = disks[where].objects.get(key, {})
+            if key[0] and not any(one.deleted for one in held.values()):  # a fragment each
+                held = {number: held[number]} if number in held else {}
+            newest = max(held.values(), default=None)
+            if newest is None or newest < version or (exact and newest != version):
                 yield f"{where} has {held} of {key[1].hex()}, not {version}"
         if exact:
             yield from (

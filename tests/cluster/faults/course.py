@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path as File
 
 import aiohttp
@@ -15,7 +16,7 @@ from maldon.objectstore.service import ObjectSettings, open_cluster
 from tests.cluster.faults import faults
 from tests.cluster.faults.census import Census
 from tests.cluster.faults.ledger import GONE, Ledger, State
-from tests.cluster.faults.load import CONTAINERS, Client, Load, Reader, Writer
+from tests.cluster.faults.load import CODED, CONTAINERS, Client, Load, Reader, Writer
 from tests.cluster.faults.members import Member, make_members, until
 
 WRITERS, READERS = 5, 2
@@ -23,16 +24,35 @@ DURING = 15  # writes that are answered while a fault lasts
 FULL_EVERY = 50  # faults
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a run is made of: `code` is an erasure code that some containers are kept in, "" none."""
+
+    seed: int
+    kinds: Sequence[str]
+    code: str = ""
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        return ("0:whole", f"1:coded:ec={self.code}") if self.code else ("0:whole",)
+
+    @property
+    def rings(self) -> dict[str, int]:
+        """The names of the rings, and how many disks hold one thing."""
+        whole = {"account": 3, "container": 3, "object": 3}
+        data, _, parity = self.code.partition("/")[2].partition("+")
+        return {**whole, "object-1": int(data) + int(parity)} if self.code else whole
+
+
 class Course:
     """One run. `session` is the clients'."""
 
-    def __init__(
-        self, members: Sequence[Member], session: aiohttp.ClientSession, seed: int, kinds: Sequence[str]
-    ) -> None:
-        self.members, self._session = members, session
+    def __init__(self, members: Sequence[Member], session: aiohttp.ClientSession, plan: "Plan") -> None:
+        self.members, self._session, self._coded = members, session, bool(plan.code)
+        seed, kinds, policies = plan.seed, plan.kinds, plan.policies
         self.ledger, self._choice = Ledger(), random.Random(seed)
         self.client = Client(members, session, random.Random(seed + 1))
-        cluster = open_cluster(members[0].home, ObjectSettings())
+        cluster = open_cluster(members[0].home, ObjectSettings(policies=policies))
         self.census = Census(members, cluster.rings, cluster.secrets.path_hash)
         self._of = [kind for kind in faults.KINDS if kind.__name__ in kinds]
         self.kinds: Counter[str] = Counter()
@@ -49,7 +69,8 @@ class Course:
             await until(f"container {name}", lambda name=name: self._made(name))
 
     async def _made(self, name: str) -> str:
-        status, _, text = await self.client.ask("PUT", name)
+        policy = {"x_storage_policy": "coded"} if self._coded and name in CODED else {}
+        status, _, text = await self.client.ask("PUT", name, **policy)
         return "" if status in {201, 202} else f"{status} {text!r}"
 
     async def _all_answer(self) -> None:
@@ -86,6 +107,7 @@ class Course:
         member.away = fault.restarts or kind is faults.hang
         fault.begin()
         await self._writes(DURING)
+        waiting = [one.asked for one in self.members]
         fault.end()
         await self._all_answer()
         member.away = False
@@ -96,7 +118,7 @@ class Course:
         await until("the replicas are the same", lambda: self._lacking(wanted))
         self.ledger.heal(then)
         print(
-            f"{number}: lasted {ended - begun:.1f} s, healed in {time.monotonic() - ended:.1f} s; "
+            f"{number}: lasted {ended - begun:.1f} s, waited for {waiting}, healed in {time.monotonic() - ended:.1f} s; "
             f"{self.ledger.answered} writes answered, {self.ledger.failed} failed, {self.ledger.read} read",
             flush=True,
         )
@@ -194,14 +216,13 @@ class Course:
 
 
 @contextlib.asynccontextmanager
-async def course(folder: File, seed: int, kinds: Sequence[str]) -> AsyncIterator[Course]:
+async def course(folder: File, plan: Plan) -> AsyncIterator[Course]:
     """A cluster that runs; its processes end with it."""
-    rings = {"account": 3, "container": 3, "object": 3}
-    members = make_members(folder, 5, rings, ["0:Policy-0"], seed)
+    members = make_members(folder, 5, plan.rings, plan.policies, plan.seed)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            made = Course(members, session, seed, kinds)
+            made = Course(members, session, plan)
             await made.start()
             yield made
     finally:

@@ -15,6 +15,7 @@ from tests.cluster.faults.members import Member
 
 ACCOUNT = "AUTH_test"
 CONTAINERS = ("alpha", "beta", "gamma")
+CODED = ("beta", "gamma")  # where there is an erasure code
 NAMES = 12  # of each writer in each container
 MARK = "x-object-meta-mark"
 Name = tuple[str, str]
@@ -38,10 +39,13 @@ class Client:
             return 0, {}, b""
         url = f"{member.proxy}/v1/{ACCOUNT}/{path}".rstrip("/")
         try:
+            member.asked += 1
             async with self._session.request(method, url, data=body or None, headers=sent) as got:
                 return got.status, {n.lower(): v for n, v in got.headers.items()}, await got.read()
         except (aiohttp.ClientError, OSError) as error:
             return 0, {}, repr(error).encode()
+        finally:
+            member.asked -= 1
 
     async def _token(self, member: Member) -> str:
         """By which every proxy knows us: it is sealed with the user's key, so that any of them gives it."""

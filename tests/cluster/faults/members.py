@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -53,7 +53,7 @@ segment_bytes = 4194304
 
 @dataclass
 class Member:
-    """One node. `away` is what clients know of it: they do not ask it then."""
+    """One node. `away` is what clients know of it: they do not ask it then; `asked` is what they wait for from it."""
 
     number: int
     home: Path
@@ -61,7 +61,7 @@ class Member:
     away: bool = False
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
-    paused: bool = field(default=False)
+    asked: int = 0
 
     @property
     def address(self) -> str:
