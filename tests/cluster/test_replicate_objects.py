@@ -8,10 +8,11 @@ from maldon.objectstore.daemons import replicate_objects
 from maldon.objectstore.daemons.pay_debts import PayDebts
 from maldon.objectstore.daemons.replicate_objects import ReplicateObjects
 from maldon.objectstore.device.survey import Survey
-from maldon.objectstore.node import Put, Spot
+from maldon.objectstore.node import Put, Spot, Superseded
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.timestamp import TICKS, stamp
+from tests.disks import lose_index
 from tests.object_cloud import ACCOUNT
 from tests.object_cluster import object_cluster
 
@@ -186,3 +187,27 @@ async def test_a_handoff_is_emptied_once_all_have_what_it_held_and_all_container
         assert await versions(handoff) == []
         assert len(await same(primaries)) == 1
         assert (await away.asker()("GET", "c")).body == f"{name}\n".encode()
+
+
+@pytest.mark.parametrize("posted", [0, 5])
+async def test_bytes_and_a_tombstone_of_the_same_time_come_to_be_a_tombstone_everywhere(nodes, posted):
+    path, at = Path(ACCOUNT, "c", "o"), stamp()
+    spot = Spot("disk-1", nodes[0].cluster.rings.object(0).partition(path))
+    own = [node.cluster.nodes.own for node in nodes]
+    put = Put(at, {"content-type": "text/a"}, posted_at=at + posted)
+    await own[0].put_object(spot, path, put, b"bytes")
+    await own[1].delete_object(spot, path, at)
+    await own[2].put_object(spot, path, put, b"bytes")
+    await own[2].delete_object(spot, path, at)
+    with pytest.raises(Superseded):
+        await own[1].put_object(spot, path, put, b"bytes")
+    with pytest.raises(Superseded):
+        await own[1].delete_object(spot, path, at)
+    await settle(nodes)
+    (held,) = await same(nodes)
+    assert (held.timestamp, held.deleted) == (at, True)
+    for node in nodes:
+        await node.stop()
+        lose_index(node.home / "objects" / "disk-1")
+        await node.start()
+    assert await same(nodes) == [held]

@@ -78,7 +78,7 @@ async def test_a_deleted_object_leaves_its_tombstone(device, size):
     assert await device.delete(0, path("never"), 500) is None
     before = await device.put(0, path("o"), Put(1000, {}), data)
     with pytest.raises(Superseded):
-        await device.delete(0, path("o"), 1000)
+        await device.delete(0, path("o"), 999)
     assert await device.delete(0, path("o"), 1001) == before
     tombstone = Record(1001, 0, "", {}, 1001, deleted=True)
     assert await device.head(0, path("o")) == tombstone

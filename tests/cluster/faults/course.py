@@ -117,8 +117,9 @@ class Course:
         wanted = await asyncio.to_thread(self.census.take)
         await until("the replicas are the same", lambda: self._lacking(wanted))
         self.ledger.heal(then)
+        healed = time.monotonic() - ended
         print(
-            f"{number}: lasted {ended - begun:.1f} s, waited for {waiting}, healed in {time.monotonic() - ended:.1f} s; "
+            f"{number}: lasted {ended - begun:.1f} s, waited for {waiting}, healed in {healed:.1f} s; "
             f"{self.ledger.answered} writes answered, {self.ledger.failed} failed, {self.ledger.read} read",
             flush=True,
         )
@@ -150,12 +151,11 @@ class Course:
 
     async def _truth(self) -> dict[tuple[str, str], State]:
         """What every name stands for, as all proxies say; what was uncertain is not any more."""
-        truth = {}
+        truth, reader = {}, Reader(self.client, self.ledger)
         for name, entry in list(self.ledger.entries.items()):
             if not name[1]:
                 continue
-            reader = Reader(self.client, self.ledger)
-            seen = {await reader.read(name, newest=False, member=member) for member in self.members}
+            seen = set(await asyncio.gather(*(reader.read(name, newest=False, member=one) for one in self.members)))
             if len(seen) != 1 or seen == {None}:
                 self.ledger.complain(f"{name}: proxies see {seen}")
             truth[name] = next(iter(seen)) or GONE

@@ -37,7 +37,15 @@ _replace = msgspec.structs.replace
 
 
 def merge(held: Row, new: Row, kind: Kind) -> Row:
-    """The one row two rows make; `held` itself when `new` adds nothing."""
+    """The one row two rows make; `held` itself when `new` adds nothing. Of an object that was written and removed at the
+    same time it is removed, as on the disks; a container that was made and removed at the same time is there.
+    """
+    if held.deleted != new.deleted:
+        if kind is Kind.CONTAINER and held.measured_at == new.measured_at:
+            gone, timestamp = (held if held.deleted else new), max(held.timestamp, new.timestamp)
+            return gone if gone.timestamp == timestamp else _replace(gone, timestamp=timestamp)
+        if kind is Kind.ACCOUNT and held.timestamp == new.timestamp:
+            return new if held.deleted else held
     if new.timestamp <= held.timestamp and new.measured_at <= held.measured_at:
         return held
     if new.timestamp >= held.timestamp and new.measured_at >= held.measured_at:

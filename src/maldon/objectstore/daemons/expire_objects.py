@@ -85,7 +85,7 @@ class ExpireObjects:
         records = await say(self._placing, place, lambda node, spot, _: node.head_object(spot, one.path))
         return max(
             (record for record in records if record is not None),
-            key=lambda record: (record.timestamp, record.posted_at),
+            key=lambda record: (record.timestamp, record.deleted, record.posted_at),
             default=None,
         )
 

@@ -194,7 +194,7 @@ class Device:
         """Leave a tombstone; the record before. Raises Superseded."""
         target = Target(policy, path, self.hash_path(path), teach)
         before = await self._load(target)
-        if before is not None and before.record.timestamp >= timestamp:
+        if before is not None and (before.record.timestamp, before.record.deleted) >= (timestamp, True):
             raise Superseded(before.record.timestamp)
         held = self.index.find(policy, target.hash)
         tombstone = Record(timestamp, 0, "", {}, timestamp, deleted=True)
@@ -239,7 +239,8 @@ class Device:
         return True
 
     async def _forget_row(self, target: Target, row: Entry) -> None:
-        gone = Record(row.timestamp, 0, "", {}, row.posted, fragment=row.fragment, durable=not row.pending)
+        deleted = bool(row.flags & DELETED)  # a tombstone is let go as one, or it would come after this
+        gone = Record(row.timestamp, 0, "", {}, row.posted, deleted, row.fragment, durable=not row.pending)
         await self._write(Kind.FORGET, target, gone)
 
     async def _write(self, kind: Kind, target: Target, record: Record, body: bytes = b"", *, file: str = "") -> None:
@@ -386,7 +387,7 @@ def _refuse_old(held: Sequence[Entry], put: Put) -> None:
             continue
         if not row.pending and (row.timestamp, row.posted) >= version and row.fragment in {put.fragment, WHOLE}:
             raise Superseded(row.timestamp)
-        if not row.pending and row.timestamp > put.timestamp:
+        if not row.pending and (row.timestamp, bool(row.flags & DELETED)) > (put.timestamp, False):
             raise Superseded(row.timestamp)
         if row.fragment == put.fragment and row.pending == put.timestamp:
             raise Superseded(row.timestamp)

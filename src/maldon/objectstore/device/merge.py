@@ -1,8 +1,8 @@
 """Which versions of an object a disk keeps: a pure function, the same in whatever order records are met.
 
 Of each slot (the whole object, a fragment, a fragment not yet durable) the newest version stays: by the time of the
-bytes, then of the metadata, then of the writing here. What is durable ends everything older, tombstones included. A
-fragment becomes durable when another record says of its timestamp that it is: a mark, or a durable fragment of it.
+bytes (a tombstone of the same time comes after them), then of the metadata, then of the writing here. What is durable
+ends everything older, tombstones included. A fragment becomes durable when another record says of its timestamp that it is: a mark, or a durable fragment of it.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ class Entry(NamedTuple):
         return self.fragment, self.pending
 
     @property
-    def version(self) -> tuple[int, int, int]:
-        return self.timestamp, self.posted, self.written
+    def version(self) -> tuple[int, bool, int, int]:
+        return self.timestamp, bool(self.flags & DELETED), self.posted, self.written
 
 
 def merge(rows: Sequence[Entry], new: Entry) -> list[Entry]:

@@ -320,5 +320,6 @@ def _mark(row: Entry) -> int:
 
 def _covers(row: Entry, one: Held, *, whole: bool) -> bool:
     """Whether what is here is at least as new as what another disk holds; unless it is the same fragment, newer."""
-    here, there = (row.timestamp, row.posted), (one.timestamp, one.posted_at)
+    here = row.timestamp, bool(row.flags & DELETED), row.posted
+    there = one.timestamp, one.deleted, one.posted_at
     return here >= there if whole else row.timestamp > one.timestamp

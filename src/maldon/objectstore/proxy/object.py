@@ -120,7 +120,7 @@ async def _held(store: Store, request: ObjectRequest, place: Place) -> Record | 
         return await store.placing.nodes.at(device.address).head_object(place.spot(device), path)
     if newest:
         records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path))
-        return max(records, key=lambda one: (one.timestamp, one.posted_at), default=None)
+        return max(records, key=lambda one: (one.timestamp, one.deleted, one.posted_at), default=None)
     return await ask(store.placing, place, lambda node, spot, _: node.head_object(spot, path), Living(_dates))
 
 
