@@ -154,6 +154,17 @@ def test_rows_merge_in_any_order(rows, order, kind):
     assert settled(writes, kind) == settled(shuffled, kind)
 
 
+@pytest.mark.parametrize("posted", [0, 3])
+def test_what_was_written_and_removed_at_the_same_time_is_one_row_in_any_order(posted):
+    living = dated(Row("a", 10 + posted, 3, "x", "e", measured_at=10))
+    gone = dated(Row("a", 10, deleted=True, measured_at=10))
+    removed = Row("a", 10 + posted, deleted=True, measured_at=10)
+    assert settled([living, gone, living, gone], Kind.CONTAINER) == removed
+    assert settled([gone, living], Kind.CONTAINER) == removed
+    box, no_box = dated(Row("a", 10, 3, count=1)), dated(Row("a", 10, deleted=True))
+    assert settled([box, no_box, box], Kind.ACCOUNT) == settled([no_box, box, no_box], Kind.ACCOUNT) == box
+
+
 @settings(max_examples=40)
 @given(rows=st.lists(ROWS, max_size=30), cuts=st.lists(st.integers(0, 30), max_size=4))
 def test_totals_are_those_of_the_rows(tmp_path_factory, rows, cuts):

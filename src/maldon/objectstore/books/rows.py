@@ -37,8 +37,8 @@ _replace = msgspec.structs.replace
 
 
 def merge(held: Row, new: Row, kind: Kind) -> Row:
-    """The one row two rows make; `held` itself when `new` adds nothing. Of an object that was written and removed at the
-    same time it is removed, as on the disks; a container that was made and removed at the same time is there.
+    """The one row two rows make; `held` itself when `new` adds nothing. An object that was written and removed at the
+    same time is removed, as on the disks; a container that was made and removed at the same time is there.
     """
     if held.deleted != new.deleted:
         if kind is Kind.CONTAINER and held.measured_at == new.measured_at:

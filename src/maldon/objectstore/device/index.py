@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry, merge
+from maldon.objectstore.device.merge import FORGOTTEN, LARGE, MARK_SLOT, Entry, merge
 from maldon.objectstore.node import WHOLE, NoSpace
 
 VERSION = 1
@@ -35,11 +35,11 @@ CREATE TABLE segments (
 CREATE TABLE notes (name TEXT PRIMARY KEY, value);
 PRAGMA user_version = {VERSION};
 """
-_UPSERT = f"""INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+_UPSERT = """INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
 timestamp = excluded.timestamp, posted = excluded.posted, written = excluded.written, segment = excluded.segment,
 at = excluded.at, head = excluded.head, size = excluded.size, flags = excluded.flags, expires = excluded.expires,
 owed = excluded.owed
-WHERE (excluded.timestamp, 0, excluded.posted, excluded.written) > (timestamp, flags & {DELETED}, posted, written)"""
+WHERE (excluded.timestamp, 0, excluded.posted, excluded.written) > (timestamp, flags & 1, posted, written)"""
 _FIND = "SELECT * FROM objects WHERE policy = ? AND hash = ?"
 _REMOVE = "DELETE FROM objects WHERE policy = ? AND hash = ? AND fragment = ? AND pending = ?"
 _SAME = "policy = ? AND hash = ? AND fragment = ? AND pending = ? AND timestamp = ? AND posted = ?"

@@ -2,7 +2,8 @@
 
 Of each slot (the whole object, a fragment, a fragment not yet durable) the newest version stays: by the time of the
 bytes (a tombstone of the same time comes after them), then of the metadata, then of the writing here. What is durable
-ends everything older, tombstones included. A fragment becomes durable when another record says of its timestamp that it is: a mark, or a durable fragment of it.
+ends everything older, tombstones included. A fragment becomes durable when another record says of its timestamp that
+it is: a mark, or a durable fragment of it.
 """
 
 from collections.abc import Sequence
