@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path as File
 from typing import Any, TypeVar
 
+import apsw
 import click
 
 from maldon.kernel.errors import CloudError
@@ -63,7 +64,10 @@ def info(home: File, place: str, *, policy: str | None, as_json: bool) -> None:
     """Say what the disks of this node hold of an account, a container or an object."""
     cluster, path = cluster_of(home), path_of(place)
     wanted = [policy_of(cluster.policies, policy).index] if policy else [one.index for one in cluster.policies]
-    found = objectstore.held_here(cluster, path, wanted)
+    try:
+        found = objectstore.held_here(cluster, path, wanted)
+    except (OSError, apsw.Error) as error:
+        raise Trouble(f"A disk of this node cannot be read: {error}.") from error
     if as_json:
         click.echo(json.dumps(found, indent=1))
     elif not found:

@@ -80,8 +80,8 @@ class Side:
     def _held(self, root: File, policy: int, path: Path) -> Any:
         """Versions of an object, or a book."""
         if path.object:
-            ring = self._rings.object(policy)
-            return held_objects(root, policy, ring.hashed(path))
+            hashed = self._rings.account().hashed  # one for all rings
+            return held_objects(root, policy, hashed(path))
         ring = self._rings.container() if path.container else self._rings.account()
         return held_book(root, ring.partition(path), path, ring.hashed(path))
 
