@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from maldon.kernel.errors import Conflict, Unavailable
 from maldon.objectstore.books.ranges import JOINING_HEADER, Ranges, shard_path
+from maldon.objectstore.daemons.reclaim_books import ReclaimBooks
 from maldon.objectstore.daemons.replicate_books import ReplicateBooks
 from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
@@ -370,3 +372,25 @@ async def test_replicas_of_shards_join_one_after_the_other(make_cluster):
     await settle()
     for box in boxes:
         assert await box.names() == sorted([*kept, "350-new"])
+
+
+async def test_what_all_names_have_left_is_forgotten(make_cluster):
+    kept = ["050", "150", "250", "350"]
+    box = await joined(make_cluster, kept)
+    await box.settle()
+    (left,) = Ranges(await box.books.read_ranges(box.spot, BOX)).living
+    shards = [one.shard for one in await box.books.read_ranges(box.spot, BOX)]
+    assert len(shards) == 4
+
+    async def there():
+        paths = [shard_path(BOX, shard) for shard in shards]
+        return [await box.books.head_book(box.cluster.spot(path), path) is not None for path in paths]
+
+    await ReclaimBooks(box.books).once()
+    assert await there() == [True] * 4  # a replica of the root may not have heard yet
+    shelf = box.cluster.shelf()
+    shelf.settings = replace(shelf.settings, reclaim_age_s=0)
+    await ReclaimBooks(box.books).once()
+    assert await there() == [shard == left.shard for shard in shards]
+    assert await box.names() == kept
+    assert await box.totals() == (len(kept),) * 2

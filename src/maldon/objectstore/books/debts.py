@@ -68,6 +68,12 @@ def moved(db: Database) -> list[Range]:
     return living if all(one.home is Home.SHARD and not one.left for one in living) else []
 
 
+def is_left_behind(db: Database, before: int) -> bool:
+    """Whether it is a shard whose names all went elsewhere before a time, and whose root knows."""
+    heirs = moved(db) if root_of(heading.read_book(db)) else []
+    return bool(heirs) and max(one.measured_at for one in heirs) < before and debt(db) is None
+
+
 def settle(db: Database, debt: Debt) -> None:
     """It was told. Within a transaction."""
     db.execute("UPDATE heading SET told = ?", (debt.told,))

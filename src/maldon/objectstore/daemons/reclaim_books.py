@@ -1,4 +1,4 @@
-"""Forgets what was deleted long ago: tombstones, and the files of books that have been gone for as long.
+"""Forgets what was deleted long ago: tombstones, and the files of books that have been gone, or left, for as long.
 
 Long means that every replica that was away for a while has heard of it meanwhile; a replica that comes back after that
 brings back what was deleted.
@@ -7,7 +7,7 @@ brings back what was deleted.
 import time
 from functools import partial
 
-from maldon.objectstore.books.debts import debt
+from maldon.objectstore.books.debts import debt, is_left_behind
 from maldon.objectstore.books.heading import read_book
 from maldon.objectstore.books.item import Kind
 from maldon.objectstore.books.node import Books
@@ -44,7 +44,8 @@ class ReclaimBooks:
         if book is None:
             return 0
         empty = not book.objects and not book.containers
-        if book.deleted and book.deleted_at < before and empty and await shelf.read(key, debt) is None:
+        deleted = book.deleted and book.deleted_at < before and empty and await shelf.read(key, debt) is None
+        if deleted or await shelf.read(key, partial(is_left_behind, before=before)):
             return await shelf.alone(key, lambda db: db.transact(partial(remove, seq=seq)))
         forgotten = 0
         change = partial(forget_tombstones, before=before, limit=CHUNK)
