@@ -18,14 +18,19 @@ CODE = "isa_l_rs_vand/4+2/8192"
 @contextlib.asynccontextmanager
 async def coded_store(home: Path, *options: Any, code: str = CODE, **settings: Any) -> AsyncIterator[Asker]:
     """With a disk for each fragment. Small segments: an object of some bytes has many."""
+    names, policies = write_rings(home, code), ("0:whole", f"1:coded:ec={code}")
+    async with object_store(
+        home, *options, devices=names, policies=policies, default_policy="coded", **settings
+    ) as store:
+        yield store
+
+
+def write_rings(home: Path, code: str = CODE) -> tuple[str, ...]:
+    """The rings of one node, whose storage policy 1 has a code; the names of its disks."""
     count = read_code(code).fragments
     names = tuple(f"disk-{n}" for n in range(1, count + 1))
     devices = tuple(RingDevice(n, 1, n, "", name, 1.0) for n, name in enumerate(names))
     for name, replicas in (("account", 1), ("container", 1), ("object", 1), ("object-1", count)):
         plan = rebalance(Plan(4, replicas, devices=devices), 1, random.Random(1)).plan
         write(home / "rings" / f"{name}.ring", plan)
-    policies = ("0:whole", f"1:coded:ec={code}")
-    async with object_store(
-        home, *options, devices=names, policies=policies, default_policy="coded", **settings
-    ) as store:
-        yield store
+    return names

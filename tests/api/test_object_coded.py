@@ -1,14 +1,18 @@
 """Objects kept in fragments of an erasure code: clients see no difference to those kept whole."""
 
+import asyncio
 import base64
 import hashlib
 import json
 import os
+import time
 
 import pytest
 
 from maldon.kernel.settings import BadSetting
+from maldon.objectstore.daemons.expire_objects import ExpireObjects
 from maldon.objectstore.middleware.keys import EncryptionSettings
+from tests.disks import lose_index
 from tests.object_cloud import object_store
 from tests.object_coded import coded_store
 
@@ -171,3 +175,43 @@ async def test_a_store_says_what_is_missing(tmp_path):
     with pytest.raises(BadSetting, match="wants a ring object with 6 replicas, and there is one with 1"):
         async with object_store(tmp_path, **coded):
             pass
+
+
+async def test_an_object_ends_when_it_said(tmp_path):
+    async with coded_store(tmp_path) as store:
+        await store("PUT", "c")
+        assert (await store("PUT", "c/o", os.urandom(100_000), X_Delete_After="1")).status == 201
+        end = (await store("HEAD", "c/o")).headers["x-delete-at"]
+        assert (await store("DELETE", "c/o", X_If_Delete_At="1")).status == 412
+        devices = store.proxy.store.placing.nodes.own.devices
+        expirer = ExpireObjects(devices, store.proxy.store.placing, lambda: int(end) + 1)
+        while int(end) > time.time():
+            await asyncio.sleep(0.1)
+        assert [(await store(method, "c/o")).status for method in ("GET", "HEAD")] == [404, 404]
+        assert await expirer.once() == 1
+        assert (await store("GET", "c")).body == b""
+
+
+async def test_a_version_that_was_replaced_can_be_had_again(tmp_path):
+    async with coded_store(tmp_path) as store:
+        await store("PUT", "old")
+        await store("PUT", "c", X_Versions_Location="old")
+        for body in (b"one", os.urandom(100_000), b"three"):
+            assert (await store("PUT", "c/o", body)).status == 201
+        assert (await store("DELETE", "c/o")).status == 204
+        assert len((await store("GET", "c/o")).body) == 100_000
+        assert (await store("DELETE", "c/o")).status == 204
+        assert (await store("GET", "c/o")).body == b"one"
+
+
+async def test_the_log_gives_back_what_an_index_lost(tmp_path):
+    data = os.urandom(50_000)
+    async with coded_store(tmp_path) as store:
+        await store("PUT", "c")
+        await store("PUT", "c/o", b"old")
+        await store("PUT", "c/o", data)
+    for number in range(1, 7):
+        lose_index(tmp_path / "objects" / f"disk-{number}")
+    async with coded_store(tmp_path) as store:
+        assert (await store("GET", "c/o")).body == data
+        assert (await store("GET", "c")).body == b"o\n"

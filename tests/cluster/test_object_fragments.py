@@ -115,6 +115,21 @@ async def test_a_node_that_dies_while_it_is_read_is_not_noticed(nodes):
     assert got == LARGE
 
 
+async def test_a_node_that_hangs_is_done_without(nodes):
+    assert (await nodes[0].asker()("PUT", "c/o", LARGE)).status == 201
+    order = in_order(nodes, "o")
+    await order[0].stop()
+    host, port = order[0].address.split(":")
+    silent = await asyncio.start_server(lambda _, writer: writers.append(writer), host, int(port), reuse_port=True)
+    writers = []
+    async with silent, asyncio.timeout(30):
+        proxy = order[3].asker()
+        assert (await proxy("GET", "c/o")).body == LARGE
+        assert (await proxy("GET", "c/o", Range="bytes=5-9")).body == LARGE[5:10]
+        for writer in writers:
+            writer.close()
+
+
 async def body_of(node, name):
     """The body of a GET as the proxy gives it, a piece at a time."""
     proxy = node.asker().proxy

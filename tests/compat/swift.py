@@ -4,7 +4,7 @@ They run against a store with users of its own; those that are skipped there, ag
 other settings. As a command it runs those that match, prints every failure and a summary, and with --grow adds what
 passed to the list:
 
-    python -m tests.compat.swift [-k EXPRESSION] [--way own|identity] [--grow] [--keep DIR]
+    python -m tests.compat.swift [-k EXPRESSION] [--way own|identity|coded] [--grow] [--keep DIR]
 """
 
 import argparse
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clouds import ROOT, RunningCloud, running_cloud
+from tests.object_coded import CODE, write_rings
 from tests.servers import free_port
 
 PASSING = Path(__file__).parent / "swift-passing.txt"
@@ -121,6 +122,12 @@ def _identity(cloud: RunningCloud, port: int) -> str:
 
 
 WAYS = {"own": (OWN_SETTINGS, _own), "identity": (IDENTITY_SETTINGS, _identity)}
+CODED = f"""policies = ["0:gold", "1:silver:ec={CODE}"]
+default_policy = "silver"
+devices = ["disk-1", "disk-2", "disk-3", "disk-4", "disk-5", "disk-6"]
+"""
+ALL_WAYS = {**WAYS, "coded": (OWN_SETTINGS.replace('policies = ["0:gold", "1:silver"]\n', CODED), _own)}
+"""By name: the settings, and what makes the test.conf. The last has objects in fragments of an erasure code."""
 
 
 @dataclass
@@ -174,14 +181,23 @@ def must_pass() -> list[str]:
 @contextlib.contextmanager
 def swift_tests(way: str, folder: Path | None = None) -> Iterator[SwiftTests]:
     """Ready to run against a cloud of its own."""
-    settings, conf = WAYS[way]
+    settings, conf = ALL_WAYS[way]
     with contextlib.ExitStack() as stack:
         port = free_port()
-        cloud = stack.enter_context(running_cloud(simulate=True, settings=settings.format(port=port)))
+        prepare = _rings_of_fragments if way == "coded" else _no_rings
+        cloud = stack.enter_context(running_cloud(simulate=True, settings=settings.format(port=port), prepare=prepare))
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maldon-swift-")))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "test.conf").write_text(conf(cloud, port))
         yield SwiftTests(cloud, folder.absolute())
+
+
+def _rings_of_fragments(cloud: RunningCloud) -> None:
+    write_rings(cloud.home)
+
+
+def _no_rings(cloud: RunningCloud) -> None:
+    """One disk has it all."""
 
 
 def these(tests: Iterable[str]) -> str:
@@ -208,7 +224,7 @@ def run_both(folder: Path | None = None, wanted: str = "") -> tuple[dict[str, st
 def main() -> None:
     options = argparse.ArgumentParser(description="Run Swift's functional tests against simulated clouds.")
     options.add_argument("-k", default="", help="which tests, as pytest's -k")
-    options.add_argument("--way", choices=WAYS, help="run all of them this way alone")
+    options.add_argument("--way", choices=ALL_WAYS, help="run all of them this way alone")
     options.add_argument("--grow", action="store_true", help="add what passed to the list")
     options.add_argument("--keep", type=Path, help="leave configuration, output and report in this directory")
     chosen = options.parse_args()

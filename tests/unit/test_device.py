@@ -262,6 +262,12 @@ async def test_everything_held_of_an_object_is_told(device):
     assert await device.versions(1, path("o")) == [Record(3000, 0, "", {}, 3000, deleted=True)]
 
 
+async def test_the_fragments_of_a_round_number_of_bytes_are_small_too(device):
+    for at, size, large in ((1000, 262_144 + 80, 0), (2000, 262_144 + 4097, 1)):
+        await device.put(1, path("o"), fragment(1, at, durable=True), os.urandom(size))
+        assert len(files(device.root, "large")) == large
+
+
 async def test_several_fragments_of_a_version_lie_on_one_disk(device):
     for number in (2, 5):
         await device.put(1, path("o"), fragment(number, 1000), b"fragment %d" % number)

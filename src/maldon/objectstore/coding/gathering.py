@@ -6,14 +6,15 @@ notice. When there are too few it raises Unavailable.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.coding.code import Code
-from maldon.objectstore.coding.looking import holders
+from maldon.objectstore.coding.looking import ANSWER_S, holders
 from maldon.objectstore.node import Reading
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Place, Placing
@@ -21,6 +22,7 @@ from maldon.objectstore.proxy.quorum import BROKEN, SHORT
 from maldon.objectstore.ring.device import RingDevice
 
 log = structlog.get_logger("object.coding")
+SLOW_S = 2.0
 
 
 class Wanted(NamedTuple):
@@ -33,11 +35,11 @@ class Wanted(NamedTuple):
     stop: int
 
 
-class _Source:
+class Source:
     """One fragment on one disk, read from front to back."""
 
     def __init__(self, device: RingDevice, reading: Reading) -> None:
-        self.device, self._body = device, reading.body
+        self.device, self.record, self._body = device, reading.record, reading.body
         self._rest: list[memoryview] = [memoryview(reading.body)] if isinstance(reading.body, bytes) else []
 
     async def take(self, size: int) -> bytes:
@@ -61,22 +63,37 @@ class _Source:
         except StopAsyncIteration:
             raise Unavailable("", internal="a fragment is shorter than its object says") from None
 
-    async def close(self) -> None:
-        if not isinstance(self._body, bytes) and (close := getattr(self._body, "aclose", None)):
+    async def close(self, *, complete: bool = False) -> None:
+        """Let go of it; of one that was read to its end so that its connection can be used again."""
+        if isinstance(self._body, bytes):
+            return
+        if complete:
+            with contextlib.suppress(StopAsyncIteration, *BROKEN):
+                await anext(self._body)
+        if close := getattr(self._body, "aclose", None):
             await close()
 
 
 class Gathering:
-    """`known` are the disks by fragment, as far as they are; `without` is a fragment that is not wanted."""
+    """`known` are the disks by fragment, as far as they are; `without` is a fragment that is not wanted, `opened` are
+    those that are being read already.
+    """
 
     def __init__(
-        self, placing: Placing, code: Code, wanted: Wanted, known: Mapping[int, Sequence[RingDevice]], without: int = -1
+        self,
+        placing: Placing,
+        code: Code,
+        wanted: Wanted,
+        known: Mapping[int, Sequence[RingDevice]],
+        *,
+        without: int = -1,
+        opened: Mapping[int, Source] | None = None,
     ) -> None:
         self._placing, self._code, self._wanted = placing, code, wanted
         self._without, self._left = without, [one for one in _in_turn(known) if one[0] != without]
         self._tried: set[tuple[int, RingDevice]] = set()
         self._searched = False
-        self._sources: dict[int, _Source] = {}
+        self._sources = dict(opened or {})
         self._at = wanted.start
 
     async def chunks(self, size: int) -> list[bytes]:
@@ -84,20 +101,39 @@ class Gathering:
         taken: dict[int, bytes] = {}
         while len(taken) < self._code.needed:
             await self._open(self._code.needed - len(self._sources))
-            waiting = {n: source for n, source in self._sources.items() if n not in taken}
-            came = await asyncio.gather(*(self._take(n, source, size) for n, source in waiting.items()))
-            taken |= {n: chunk for n, chunk in zip(waiting, came, strict=True) if chunk is not None}
+            taken |= await self._take_all(size, set(self._sources) - set(taken))
         self._at += size
         return [taken[n] for n in sorted(taken)]
 
-    async def _take(self, fragment: int, source: _Source, size: int) -> bytes | None:
+    async def _take_all(self, size: int, fragments: Collection[int]) -> dict[int, bytes]:
+        """What comes of these fragments. Those that let others wait are given up, if there are others to be had."""
+        tasks = {n: asyncio.create_task(self._sources[n].take(size), name=f"fragment {n}") for n in fragments}
         try:
-            return await source.take(size)
-        except BROKEN as error:
-            self._failed(source.device, error)
-            del self._sources[fragment]
-            await source.close()
-            return None
+            done, slow = await asyncio.wait(tasks.values(), timeout=SLOW_S)
+            if slow and done and not self._searched:
+                await self._search()
+            if slow and len({n for n, _ in self._left} - set(self._sources)) < len(slow):
+                await asyncio.wait(slow)
+            return await self._came(tasks)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    async def _came(self, tasks: Mapping[int, "asyncio.Task[bytes]"]) -> dict[int, bytes]:
+        came = {}
+        for n, task in tasks.items():
+            error = task.exception() if task.done() else TimeoutError()
+            if error is None:
+                came[n] = task.result()
+            elif isinstance(error, BROKEN):
+                self._failed(self._sources[n].device, error)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await self._sources.pop(n).close()
+            else:
+                raise error
+        return came
 
     async def _open(self, count: int) -> None:
         """So many more sources, of fragments that there is none of yet."""
@@ -112,7 +148,7 @@ class Gathering:
             opened = await asyncio.gather(*(self._begin(*one) for one in chosen))
             for (fragment, device), reading in zip(chosen, opened, strict=True):
                 if reading is not None:
-                    self._sources[fragment] = _Source(device, reading)
+                    self._sources[fragment] = Source(device, reading)
                     count -= 1
 
     def _choose(self, count: int) -> list[tuple[int, RingDevice]]:
@@ -136,7 +172,8 @@ class Gathering:
         path, place, timestamp, _, stop = self._wanted
         node = self._placing.nodes.at(device.address)
         try:
-            return await node.read_object(place.spot(device), path, self._at, stop, (fragment, timestamp))
+            async with asyncio.timeout(ANSWER_S):
+                return await node.read_object(place.spot(device), path, self._at, stop, (fragment, timestamp))
         except BROKEN as error:
             self._failed(device, error)
             return None
@@ -148,7 +185,7 @@ class Gathering:
     async def close(self) -> None:
         sources, self._sources = list(self._sources.values()), {}
         for source in sources:
-            await source.close()
+            await source.close(complete=self._at >= self._wanted.stop)
 
 
 def _in_turn(known: Mapping[int, Sequence[RingDevice]]) -> list[tuple[int, RingDevice]]:

@@ -21,6 +21,7 @@ from maldon.objectstore.proxy.quorum import BROKEN, SHORT
 from maldon.objectstore.ring.device import RingDevice
 
 log = structlog.get_logger("object.coding")
+ANSWER_S = 5.0
 
 
 async def look(placing: Placing, place: Place, path: Path, *, newest: bool = False) -> Version | None:
@@ -85,9 +86,11 @@ async def _ask(
 
 async def _one(placing: Placing, place: Place, path: Path, device: RingDevice) -> list[Seen] | None:
     try:
-        records: list[Record] = await placing.nodes.at(device.address).read_versions(place.spot(device), path)
+        async with asyncio.timeout(ANSWER_S):
+            records: list[Record] = await placing.nodes.at(device.address).read_versions(place.spot(device), path)
     except BROKEN as error:
         placing.patience.failed(device, error)
         log.warning("node failed", address=device.address, device=device.device, error=repr(error))
         return None
+    placing.patience.worked(device)
     return [Seen(device, record) for record in records]

@@ -87,7 +87,7 @@ class Mender:
         record = msgspec.structs.replace(version.record, fragment=lack.fragment, durable=True)
         if await node.commit_object(spot, path, version.timestamp) and await reposted(node, spot, path, record):
             return
-        layout = layout_of(place, version)
+        layout = layout_of(place, version.record)
         await lack.share.pace.took(layout.archive_bytes)
         put = Put(
             record.timestamp, record.headers, size=layout.archive_bytes, fragment=lack.fragment,
@@ -101,7 +101,7 @@ class Mender:
     async def _rebuild(
         self, node: ObjectNode, spot: Spot, wanted: Wanted, layout: Layout, version: Version, put: Put
     ) -> None:
-        gathering = Gathering(self._placing, layout.code, wanted, version.holders, put.fragment)
+        gathering = Gathering(self._placing, layout.code, wanted, version.holders, without=put.fragment)
         async with aclosing(_rebuilt(layout, gathering, put.fragment)) as chunks:
             body = chunks if wanted.stop > SMALL else b"".join([chunk async for chunk in chunks])
             await node.put_object(spot, wanted.path, put, body)

@@ -42,6 +42,7 @@ from maldon.objectstore.path import Path, PathHash
 from maldon.objectstore.timestamp import stamp
 
 _TRIES = 3
+_CODED = 4096  # bytes by which a fragment may be larger than its part of an object and still be small
 _HASH_IN_LOOP = 65_536  # bytes whose MD5 is cheaper than a change of threads
 _STAYS = {"content-type", "x-static-large-object"}  # of the headers that a POST does not name
 
@@ -113,7 +114,7 @@ class Device:
         _refuse_old(held, put)
         self._space.take(put.size or 0)
         upload = Upload(put, body)
-        if await upload.begin(self.settings.small_bytes):
+        if await upload.begin(self.settings.small_bytes + (put.fragment != WHOLE and _CODED)):
             name, record = await self._receive(target, upload)
             await self._write(Kind.LARGE, target, record, file=name)
         else:

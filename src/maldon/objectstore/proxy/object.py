@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 
 from maldon.kernel.errors import BadRequest, CloudError, NotFound, PreconditionFailed, TooLarge
 from maldon.objectstore.coding.looking import look
-from maldon.objectstore.coding.reading import begun
+from maldon.objectstore.coding.reading import begun, open_plain
 from maldon.objectstore.coding.reading import read as read_coded
 from maldon.objectstore.coding.whole import told_as_whole
 from maldon.objectstore.coding.writing import write as write_coded
@@ -73,8 +73,18 @@ async def get(store: Store, request: ObjectRequest) -> Response:
 
 async def _get_coded(store: Store, request: ObjectRequest, place: Place) -> Response:
     """GET and HEAD of what is in fragments."""
-    newest = request.headers.get("x-newest", "").lower() in TRUE
-    version = await look(store.placing, place, request.path, newest=newest)
+    headers = request.headers
+    if request.method == "GET" and PLAIN.isdisjoint(headers):
+        opened = await open_plain(store.placing, place, request.path)
+        if opened is not None:
+            response = Response(200, {}, opened.body)
+            try:
+                response.headers = _whole(_alive(store, told_as_whole(opened.record), request))
+            except NotFound:
+                await response.close()
+                raise
+            return response
+    version = await look(store.placing, place, request.path, newest=headers.get("x-newest", "").lower() in TRUE)
     if version is None:
         raise NotFound("")
     record = _alive(store, told_as_whole(version.record), request)

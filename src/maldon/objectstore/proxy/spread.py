@@ -6,14 +6,14 @@ quorum are left, the upload ends with 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
 
 from maldon.objectstore.node import Footer, Record, Spot
 from maldon.objectstore.proxy.placing import Node, Place, Placing
-from maldon.objectstore.proxy.quorum import BROKEN, verdict
+from maldon.objectstore.proxy.quorum import BROKEN, Spares, verdict
 from maldon.objectstore.ring.device import RingDevice
 
 log = structlog.get_logger("object.quorum")
@@ -68,10 +68,10 @@ async def spread(
     """Write it, of every element of `bodies` the piece for each replica; what those that have it hold, a quorum at
     least. Raises as `quorum.say`.
     """
-    handoffs = placing.handoffs(place)
+    spares = Spares(placing, place)
     pipes = [_Pipe() for _ in place.primaries]
     tasks = [
-        asyncio.create_task(_to_one(placing, place, part, (n, device, pipe), handoffs), name=f"replica {n}")
+        asyncio.create_task(_to_one(placing, place, part, (n, device, pipe), spares), name=f"replica {n}")
         for n, (device, pipe) in enumerate(zip(place.primaries, pipes, strict=True))
     ]
     try:
@@ -85,19 +85,19 @@ async def spread(
 
 
 async def _to_one(
-    placing: Placing, place: Place, part: Part, first: tuple[int, RingDevice, _Pipe], handoffs: Iterator[RingDevice]
+    placing: Placing, place: Place, part: Part, first: tuple[int, RingDevice, _Pipe], spares: Spares
 ) -> Record:
     """On one primary, or on a handoff as long as no bytes are gone."""
     number, device, pipe = first
     if placing.patience.resting(device):
-        device = next(handoffs, device)
+        device = spares.instead_of(device) or device
     while True:
         try:
             return await part(placing.nodes.at(device.address), place.spot(device), number, pipe.pieces())
         except BROKEN as error:
             placing.patience.failed(device, error)
             log.warning("node failed", address=device.address, device=device.device, error=repr(error))
-            following = None if pipe.touched else next(handoffs, None)
+            following = None if pipe.touched else spares.instead_of(device)
             if following is None:
                 raise
             device = following
