@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.harness import call
-from tests.object_cloud import ACCOUNT, OTHERS, object_store
+from tests.object_cloud import ACCOUNT, OTHERS, object_store, served
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "BREW")
 NAMES = (
@@ -234,3 +234,23 @@ async def _put(store, path, headers, events):
     }
     await store.proxy(scope, receive, send)
     return statuses[0]
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "said"),
+    [
+        ("gzip,chunked", b"no chunks", b"501"), ("gzip", b"no chunks", b"501"), ("chunked", b"no chunks", b"400"),
+        ("CHUNKED", b"3\r\nabc\r\n0\r\n\r\n", b"201"), ("gzip, chunked", b"3\r\nabc\r\n0\r\n\r\n", b"501"),
+    ],
+)  # fmt: skip
+async def test_a_body_in_another_coding_is_not_offered(tmp_path, coding, body, said):
+    async with object_store(tmp_path) as store, served(store.proxy) as url:
+        await store("PUT", "c")
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        head = f"PUT /v1/{store.account}/c/o HTTP/1.1\r\nHost: x\r\nX-Auth-Token: demo\r\n"
+        writer.write(f"{head}Transfer-Encoding: {coding}\r\n\r\n".encode() + body)
+        try:
+            assert (await reader.readline()).split()[1] == said
+        finally:
+            writer.close()
+            await writer.wait_closed()

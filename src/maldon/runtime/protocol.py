@@ -1,11 +1,11 @@
 """uvicorn's HTTP/1.1 where it is stricter than the clients of these APIs, and where it trusts them too far.
 
 A path with bytes beyond ASCII is percent-encoded before it is parsed: what it means is for the service to say, and the
-object store says it with a sentence. A method that HTTP does not know is 405. What follows a
-request that cannot be part of it (a body that nobody announced) closes the connection after the answer, instead of
-cutting the answer off; a body whose chunks are wrong is answered 400 at once, and its request ends as if the client had
-gone. The head of a request has a most of bytes (431) and of seconds (408). Whoever is refused
-before all was sent is listened to a little longer, so that the answer arrives.
+object store says it with a sentence. A method that HTTP does not know is 405. What follows a request that cannot be
+part of it (a body that nobody announced) closes the connection after the answer, instead of cutting the answer off; a
+body whose chunks are wrong is answered 400 at once, one in a coding that is not chunks 501, and its request ends as if
+the client had gone. The head of a request has a most of bytes (431) and of seconds (408). Whoever is refused before all
+was sent is listened to a little longer, so that the answer arrives.
 
 And where it is cheaper: the head of an answer waits for its body, so that both leave by one system call. It waits until
 the end of the loop's turn at most.
@@ -13,6 +13,7 @@ the end of the loop's turn at most.
 
 import asyncio
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -39,6 +40,9 @@ _TOO_LARGE = _said(
 )
 _TOO_LONG = _said("414 URI Too Long", f"The address is more than {MOST_URL_BYTES} bytes.\n")
 _TOO_SLOW = _said("408 Request Timeout", "The server timed out while waiting for the rest of your request.\n")
+_NOT_OFFERED = _said(
+    "501 Not Implemented", "Unsupported Transfer-Coding header value specified in Transfer-Encoding header\n"
+)
 _BAD_BODY = _said("400 Bad Request", "The body is not framed as the headers say: its chunks are not valid.\n")
 
 
@@ -162,7 +166,7 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         cycle = self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_complete:
-            self.refuse(b"" if cycle.response_started or self.pipeline else _BAD_BODY)
+            self.refuse(b"" if cycle.response_started or self.pipeline else self._why_bad(cycle.scope["headers"]))
         elif self._answers():
             cycle.keep_alive = False
         elif self._method_unknown:
@@ -171,6 +175,12 @@ class Protocol(HttpToolsProtocol):
             self.refuse(_TOO_LONG)
         else:
             super().send_400_response(msg)
+
+    @staticmethod
+    def _why_bad(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """A body in a coding that nobody offered was not to be read at all."""
+        codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+        return _BAD_BODY if set(codings) <= {b"chunked"} else _NOT_OFFERED
 
 
 class _Closing:
