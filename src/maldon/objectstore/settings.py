@@ -76,7 +76,8 @@ class ObjectSettings:
     error_rest_s: float = option(60.0, "Seconds a disk is left alone after too many errors.")
     replicate_s: float = option(60.0, "Seconds between two comparisons of a node's objects with those of the others.")
     replicate_books_s: float = option(15.0, "Seconds between two looks for accounts and containers that changed.")
-    audit_s: float = option(3600.0, "Seconds between two readings of all that a node's disks hold.")
+    audit_s: float = option(3600.0, "Seconds between two readings of all objects that a node's disks hold.")
+    audit_books_s: float = option(21_600.0, "Seconds between two readings of all accounts and containers on a node.")
     pay_debts_s: float = option(5.0, "Seconds between two attempts to tell containers what they were not told yet.")
     known_s: float = option(1.0, "Seconds for which what was seen of a container or account is believed.")
 

@@ -143,8 +143,8 @@ def read_disk(root: File, before: int) -> Disk:
         for file in (root / kind.value).glob("*/[0-9a-f]*/book.db"):
             try:
                 path, rows = read_book(file)
-            except (apsw.CantOpenError, apsw.SQLError):
-                continue  # it is being made, or removed
+            except apsw.Error:
+                continue  # it is being made, or removed, or is damaged
             disk.books[path] = rows
     return disk
 

@@ -8,11 +8,13 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path as File
 
+from maldon.objectstore.books.salvage import flaw
 from maldon.objectstore.device.merge import DELETED, LARGE, Entry
-from tests.cluster.faults.census import large_file, rows_of
+from tests.cluster.faults.census import large_file, opened, rows_of
 from tests.cluster.faults.members import DISKS, Member
 
 
@@ -101,6 +103,23 @@ def turn_bit(member: Member, _others: Sequence[Member], choice: random.Random) -
     return Fault(f"has a bit turned over in {what}", member, begin, damage=damage)
 
 
+def turn_book_bit(member: Member, _others: Sequence[Member], choice: random.Random) -> Fault:
+    """In the database of an account or a container."""
+    files = sorted(found for name in DISKS for found in member.disk(name).glob("[ac]*/*/[0-9a-f]*/book.db"))
+    file = choice.choice(files) if files else None
+    at = choice.randrange(file.stat().st_size) if file else 0
+
+    def begin() -> None:
+        if file is not None:
+            flip(file, at, choice)
+
+    def damage() -> bool:
+        return file is not None and file.exists() and bool(flaw(file.parent, 1_000_000))
+
+    what = "no book" if file is None else f"{file.relative_to(member.home / 'objects')} at {at}"
+    return Fault(f"has a bit turned over in {what}", member, begin, damage=damage)
+
+
 def place_of(root: File, row: Entry, choice: random.Random) -> tuple[File | None, int]:
     """A byte of a record or of its body."""
     if row.flags & LARGE:
@@ -111,10 +130,6 @@ def place_of(root: File, row: Entry, choice: random.Random) -> tuple[File | None
 
 
 def segment_of(root: File, number: int) -> File | None:
-    from contextlib import closing
-
-    from tests.cluster.faults.census import opened
-
     with closing(opened(root / "index.db")) as db:
         name = db.execute("SELECT name FROM segments WHERE number = ?", (number,)).get
     return None if name is None else root / "segments" / name
@@ -138,4 +153,4 @@ def empty(folder: File) -> None:
                 found.unlink(missing_ok=True)
 
 
-KINDS = (kill, crash, hang, isolate, split, lose_disk, wipe_disk, turn_bit)
+KINDS = (kill, crash, hang, isolate, split, lose_disk, wipe_disk, turn_bit, turn_book_bit)

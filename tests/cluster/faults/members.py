@@ -40,6 +40,7 @@ error_rest_s = 3.0
 replicate_s = 1.0
 replicate_books_s = 1.0
 audit_s = 1.0
+audit_books_s = 2.0
 pay_debts_s = 1.0
 
 [object-tempauth]

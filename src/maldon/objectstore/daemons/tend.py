@@ -65,7 +65,7 @@ class Tending:
             Loop("reconstruct all objects", rebuilder.all, 21_600.0),
             Loop("reap accounts", reaper.once, 300.0),
             Loop("salvage books", reader.salvage, 10.0),
-            Loop("audit books", reader.once, 21_600.0),
+            Loop("audit books", reader.once, settings.audit_books_s),
             Loop("reclaim books", reclaimer.once, 3600.0),
             Loop("pay debts", debts.once, settings.pay_debts_s),
             Loop("take in what the dead left", compactor.take_in, 10.0),
