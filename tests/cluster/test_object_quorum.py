@@ -7,10 +7,12 @@ from array import array
 
 import pytest
 
-from maldon.objectstore.node import Put, Spot
+from maldon.objectstore.node import Put, Spot, Superseded
 from maldon.objectstore.path import Path, PathHash
+from maldon.objectstore.proxy.object import write
 from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.proxy.quorum import Spares
+from maldon.objectstore.proxy.removing import remove
 from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.ring import Ring
 from maldon.objectstore.settings import ObjectSettings
@@ -126,3 +128,35 @@ def test_where_there_are_fewer_nodes_than_replicas_every_disk_is_as_good():
     found, primaries = spares(nodes=2, disks=3)
     assert {one.address for one in (found.instead_of(primaries[0]) for _ in range(3))} == {"n0", "n1"}
     assert places([found.instead_of(primaries[0])]) == [None]
+
+
+@pytest.mark.parametrize("body", [b"bytes", bytes(3_000_000)], ids=["small", "large"])
+async def test_what_a_replicator_brought_meanwhile_is_as_good_as_written(nodes, body):
+    store, at_ = nodes[0].asker().proxy.store, stamp()
+    place = store.placing.object(OBJECT, 0)
+    for node in nodes[:2]:
+        await node.cluster.nodes.own.put_object(at(node), OBJECT, Put(at_, {}), body)
+
+    async def pieces():
+        yield body
+
+    record = await write(store, OBJECT, place, Put(at_, {}, size=len(body)), body if len(body) < 10 else pieces())
+    assert (record.timestamp, record.size) == (at_, len(body))
+    assert [(await node.asker()("GET", "c")).body for node in nodes] == [b"o\n"] * 3
+    for node in nodes[:2]:
+        await node.cluster.nodes.own.delete_object(at(node), OBJECT, at_ + 1)
+    assert any(held is not None for held in await remove(store.placing, place, OBJECT, at_ + 1))
+    assert [(await node.asker()("GET", "c")).body for node in nodes] == [b""] * 3
+    with pytest.raises(Superseded):
+        await write(store, OBJECT, place, Put(at_, {}, size=5), b"bytes")
+
+
+async def test_the_newest_is_found_where_no_primary_has_it(tmp_path):
+    async with object_cluster(tmp_path, count=4) as four:
+        asker, before, after = four[0].asker(), stamp(), stamp()
+        assert (await asker("PUT", "c")).status == 201
+        primaries = {one.address for one in asker.proxy.store.placing.object(OBJECT, 0).primaries}
+        for node in four:
+            version = (before, b"old") if node.address in primaries else (after, b"new")
+            await node.cluster.nodes.own.put_object(at(node), OBJECT, Put(version[0], {}), version[1])
+        assert [(await node.asker()("GET", "c/o", X_Newest="true")).body for node in four] == [b"new"] * 4

@@ -26,6 +26,7 @@ from maldon.objectstore.proxy.placing import Node, Place
 from maldon.objectstore.proxy.quorum import Living, ask, ask_all, heard, say
 from maldon.objectstore.proxy.reading import SYSMETA, Readable, answer
 from maldon.objectstore.proxy.removing import remove
+from maldon.objectstore.proxy.repeated import made
 from maldon.objectstore.proxy.reply import HTML, Response
 from maldon.objectstore.proxy.request import SMALL, TRUE, Body, ObjectRequest
 from maldon.objectstore.proxy.spread import alike, spread
@@ -129,7 +130,7 @@ async def _held(store: Store, request: ObjectRequest, place: Place) -> Record | 
         device = place.primaries[0]
         return await store.placing.nodes.at(device.address).head_object(place.spot(device), path)
     if newest:
-        records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path))
+        records = await ask_all(store.placing, place, lambda node, spot, _: node.head_object(spot, path), beyond=True)
         return max(records, key=lambda one: (one.timestamp, one.deleted, one.posted_at), default=None)
     return await ask(store.placing, place, lambda node, spot, _: node.head_object(spot, path), Living(_dates))
 
@@ -217,9 +218,17 @@ async def write(store: Store, path: Path, place: Place, written: Put, body: Inco
         return await store.placing.nodes.at(device.address).put_object(place.spot(device), path, written, body, told)
     lessons = Lessons(store.placing, path, len(place.primaries))
 
+    def is_it(held: Record) -> bool:
+        return held.timestamp == written.timestamp and not held.deleted
+
     async def one(node: Node, spot: Spot, n: int, part: Incoming) -> Record:
-        record = await node.put_object(spot, path, written, part, lessons.of(n))
-        lessons.done(n)
+        writing = node.put_object(spot, path, written, part, lessons.of(n))
+        record, told = await made(
+            writing, node, spot, path, lambda held: not held.deleted and held.timestamp == written.timestamp
+        )
+        if told:
+            lessons.done(n)
+        assert record is not None
         return record
 
     if isinstance(body, bytes):
@@ -289,9 +298,13 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     if _opens_expired(store, request):
         kept[OPEN_EXPIRED] = "true"
     told, kept = store.placing.teachings(path, len(place.primaries)), as_kept(kept)
-    records = await say(
-        store.placing, place, lambda node, spot, n: node.post_object(spot, path, request.timestamp, kept, told[n])
-    )
+    at = request.timestamp
+
+    async def one(node: Node, spot: Spot, n: int) -> Record | None:
+        posting = node.post_object(spot, path, at, kept, told[n])
+        return (await made(posting, node, spot, path, lambda held: held.posted_at == at))[0]
+
+    records = await say(store.placing, place, one)
     heard(place, sum(record is not None and not record.deleted for record in records))
     before = _before(store, records, request)
     known = {name: value for name, value in before.headers.items() if name.startswith(SYSMETA)}

@@ -6,8 +6,10 @@ errors, or said that it is full, is left alone for a while.
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from maldon.kernel.errors import Unavailable
@@ -143,5 +145,13 @@ class Placing:
 
     def handoffs(self, place: Place) -> Iterator[RingDevice]:
         """As many handoffs as there are primaries."""
-        found = (device for device in place.ring.handoffs(place.partition) if not self.patience.resting(device))
-        return islice(found, len(place.primaries))
+        return islice((one for one in self.spares(place) if not self.patience.resting(one)), len(place.primaries))
+
+    def spares(self, place: Place) -> list[RingDevice]:
+        """All other disks in the order in which they are used, of each node one before the others."""
+        before: Counter[str] = Counter()
+        ranked = []
+        for one in place.ring.handoffs(place.partition):
+            ranked.append((before[one.address], one))
+            before[one.address] += 1
+        return [one for _, one in sorted(ranked, key=itemgetter(0))]

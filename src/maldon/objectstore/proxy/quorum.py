@@ -107,7 +107,7 @@ class Spares:
         """Another disk, each once; None when there is none."""
         if self._left is None:
             ring, patience = self._place.ring, self._placing.patience
-            self._left = [one for one in ring.handoffs(self._place.partition) if not patience.resting(one)]
+            self._left = [one for one in self._placing.spares(self._place) if not patience.resting(one)]
             if len({one.address for one in ring.devices.values()}) < len(self._place.primaries):
                 self._used = set()
         for one in self._left if self._tries else ():
@@ -226,13 +226,15 @@ async def _let_go(late: object) -> None:
         await close()
 
 
-async def ask_all(placing: Placing, place: Place, verb: Verb[T | None]) -> list[T]:
-    """What the primaries answer, for whoever wants the newest. Raises Unavailable when so many could not be asked that
-    a write which was acknowledged might be known to those alone.
+async def ask_all(placing: Placing, place: Place, verb: Verb[T | None], *, beyond: bool = False) -> list[T]:
+    """What the primaries answer, for whoever wants the newest; `beyond` them as many handoffs, on which a write may be
+    that the primaries missed. Raises Unavailable when so many primaries could not be asked that a write which was
+    acknowledged might be known to those alone.
     """
     if len(place.primaries) == 1:
         return [found for found in await say(placing, place, verb) if found is not None]
-    devices = list(place.primaries)
+    own = len(place.primaries)
+    devices = [*place.primaries, *(placing.spares(place)[:own] if beyond else ())]
     calls = (verb(placing.nodes.at(device.address), place.spot(device), n) for n, device in enumerate(devices))
     answers = await asyncio.gather(*calls, return_exceptions=True)
     for device, answer in zip(devices, answers, strict=True):
@@ -240,9 +242,9 @@ async def ask_all(placing: Placing, place: Place, verb: Verb[T | None]) -> list[
             placing.patience.failed(device, answer)
         elif isinstance(answer, BaseException):
             raise answer
-    failed = sum(isinstance(answer, BaseException) for answer in answers)
+    failed = sum(isinstance(answer, BaseException) for answer in answers[:own])
     if failed >= place.quorum:
-        raise Unavailable(SHORT, internal=f"{failed} of {len(devices)} devices could not be asked")
+        raise Unavailable(SHORT, internal=f"{failed} of {own} devices could not be asked")
     return [answer for answer in answers if answer is not None and not isinstance(answer, BaseException)]
 
 

@@ -5,6 +5,7 @@ from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.lessons import Lessons
 from maldon.objectstore.proxy.placing import Node, Place, Placing
 from maldon.objectstore.proxy.quorum import say
+from maldon.objectstore.proxy.repeated import made
 from maldon.objectstore.telling import row_of
 
 
@@ -16,8 +17,10 @@ async def remove(placing: Placing, place: Place, path: Path, at: int) -> list[Re
     lessons = Lessons(placing, path, len(place.primaries))
 
     async def one(node: Node, spot: Spot, n: int) -> Record | None:
-        before = await node.delete_object(spot, path, at, lessons.of(n))
-        lessons.done(n)
+        removing = node.delete_object(spot, path, at, lessons.of(n))
+        before, told = await made(removing, node, spot, path, lambda held: held.deleted and held.timestamp == at)
+        if told:
+            lessons.done(n)
         return before
 
     records = await say(placing, place, one)
