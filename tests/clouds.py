@@ -141,6 +141,17 @@ class Api:
         except http.client.HTTPException as error:
             raise ConnectionError(str(error)) from error
 
+    @property
+    def token(self) -> str:
+        """A token of this user's."""
+        self("GET", "/identity/v3")
+        return self._token
+
+    def endpoint(self, kind: str) -> str:
+        """Where the catalog says a service is."""
+        catalog = self("GET", "/identity/v3/auth/catalog")[1]["catalog"]
+        return str(next(service for service in catalog if service["type"] == kind)["endpoints"][0]["url"])
+
     def create_server(self, server: dict[str, Any]) -> str:
         """The id of a server that has been accepted."""
         status, body = self("POST", "/compute/v2.1/servers", {"server": server})

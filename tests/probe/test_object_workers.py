@@ -21,10 +21,8 @@ class Client:
 
     def __init__(self, cloud):
         api = cloud.api()
-        catalog = api("GET", "/identity/v3/auth/catalog")[1]["catalog"]
-        service = next(service for service in catalog if service["type"] == "object-store")
-        url = urlsplit(service["endpoints"][0]["url"])
-        self.port, self.path, self.token = url.port, url.path, api._token
+        url = urlsplit(api.endpoint("object-store"))
+        self.port, self.path, self.token = url.port, url.path, api.token
 
     def __call__(self, method, path, body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
