@@ -67,7 +67,7 @@ class GroupCommit:
         write.done = self._loop.create_future()
         self._writes.append(write)
         if not self._busy:
-            self._start()
+            self._begin()
         return write.done
 
     def change(self, change: Change) -> asyncio.Future[None]:
@@ -75,7 +75,7 @@ class GroupCommit:
         done: asyncio.Future[None] = self._loop.create_future()
         self._index_changes.append((change, done))
         if not self._busy:
-            self._start()
+            self._begin()
         return done
 
     def settle_young(self, path: Path, version: int, told: Sequence[Teaching]) -> bool:
@@ -92,27 +92,37 @@ class GroupCommit:
             await self.change(partial(self._retire, self._segment))
             self._segment = None
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
+        """With everything that comes in this turn of the loop."""
         self._busy = True
         self._idle.clear()
+        self._loop.call_soon(self._start)
+
+    def _start(self) -> None:
         writes, self._writes = _group(self._writes)
         if not writes:
             self._lock(writes, [])
             return
-        job = self._loop.run_in_executor(None, self._append, writes)
+        job = self._loop.run_in_executor(None, self._append, writes, self._told())
         job.add_done_callback(partial(self._appended, writes))
 
-    def _append(self, writes: list[Write]) -> list[Entry]:
+    def _told(self) -> int:
+        """Up to where the segment owes nothing to anybody, as records are to say: asked for in the loop, whose debts
+        they are.
+        """
+        if self._segment is None or self._full:
+            return 0
+        told = self._young.told(self._segment.end)
+        return told if self._told_most is None else min(told, self._told_most)
+
+    def _append(self, writes: list[Write], told: int) -> list[Entry]:
         """In a thread. Raises OSError, then nothing of it counts."""
         segment = self._segment
         if segment is None or segment.end >= self._segment_bytes or not segment.is_whole:
             if segment is not None:
                 self._full.append(segment)
             self._segment = segment = Segment(self._folder)
-            self._told_most = None
-        told = 0 if self._full else self._young.told(segment.end)
-        if self._told_most is not None:
-            told = min(told, self._told_most)
+            self._told_most, told = None, 0
         pieces, entries, at = [], [], segment.end
         for write in writes:
             pieces.append(pack(segment.magic, write.head, write.meta, told))
@@ -219,10 +229,10 @@ class GroupCommit:
             _fail(write.done, refusal)
 
     def _go_on(self) -> None:
-        self._busy = False
         if self._writes or self._index_changes:
-            self._start()
+            self._loop.call_soon(self._start)
         else:
+            self._busy = False
             self._idle.set()
         if self._index.wal_pages > CHECKPOINT_PAGES and not self._checkpointing:
             self._checkpointing = True
