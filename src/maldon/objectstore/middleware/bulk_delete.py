@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from maldon.kernel.errors import BadRequest, TooLarge
 from maldon.objectstore.middleware.bulk import BulkSettings, Outcome, shown, told
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response, title
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -124,4 +124,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("bulk_delete", make, _info)
+LAYER = Layer("bulk_delete", make, _info, marks=lambda _store: Marks())

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from maldon.kernel.errors import BadRequest, CloudError, TooLarge
 from maldon.objectstore.middleware.bulk import BulkSettings, Outcome, shown, told
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response, title
 from maldon.objectstore.proxy.request import Given, ObjectRequest
@@ -198,4 +198,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("bulk_upload", make, _info, settings=BulkSettings)
+LAYER = Layer("bulk_upload", make, _info, settings=BulkSettings, marks=lambda _store: Marks())

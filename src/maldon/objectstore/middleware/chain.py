@@ -36,6 +36,7 @@ from maldon.objectstore.middleware import (
     versioned_writes,
 )
 from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.passing import around
 from maldon.objectstore.proxy import access
 from maldon.objectstore.proxy.store import Store
 
@@ -81,7 +82,4 @@ def layers_on(store: Store) -> list[Layer]:
 
 def chain(store: Store, core: Handler) -> Handler:
     """The core with its layers around it."""
-    handler = core
-    for layer in reversed(layers_on(store)):
-        handler = layer.make(store, handler)
-    return handler
+    return around(store, core, layers_on(store))

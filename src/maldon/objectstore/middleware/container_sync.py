@@ -17,7 +17,7 @@ from urllib.parse import quote
 from maldon.kernel.errors import BadRequest, Forbidden, Unauthorized
 from maldon.objectstore import timestamp
 from maldon.objectstore.middleware.carrying import AS_IT_IS, SYNCED
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.middleware.signatures import mounted
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
@@ -120,4 +120,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("container_sync", make, _info, settings=ContainerSyncSettings)
+LAYER = Layer("container_sync", make, _info, settings=ContainerSyncSettings, marks=lambda _store: Marks(asked=(AT,)))

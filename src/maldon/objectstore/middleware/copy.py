@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from maldon.kernel.errors import BadRequest, PreconditionFailed, TooLarge
 from maldon.objectstore.middleware.carrying import COPIED, carried
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import TRUE, Given, ObjectRequest, checked
@@ -125,4 +125,4 @@ def _told(made: Response, got: Response, source: Path) -> Response:
     return made
 
 
-LAYER = Layer("copy", make)
+LAYER = Layer("copy", make, marks=lambda _store: Marks(asked=("x-copy-from",)))

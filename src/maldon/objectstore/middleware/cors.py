@@ -7,7 +7,7 @@ In strict mode other origins get no CORS headers.
 
 from collections.abc import Awaitable
 
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.node import Book
 from maldon.objectstore.proxy.core import allowed
 from maldon.objectstore.proxy.reply import Response, refusal
@@ -87,4 +87,4 @@ def _credentials(book: Book | None, admitted: str) -> dict[str, str]:
     return {"access-control-allow-credentials": "true"} if wanted else {}
 
 
-LAYER = Layer("cors", make)
+LAYER = Layer("cors", make, marks=lambda _store: Marks(asked=("origin",)))

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from maldon.kernel.errors import BadRequest
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.middleware.segments import Segment, begun, read_segments
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
@@ -107,4 +107,4 @@ def _info(store: Store) -> dict[str, Any]:
     return {"max_segments": store.settings.container_listing_limit}
 
 
-LAYER = Layer("dlo", make, _info)
+LAYER = Layer("dlo", make, _info, marks=lambda _store: Marks(asked=(HEADER,), object=(HEADER,)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.settings import option
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest, split
@@ -64,4 +64,8 @@ def _info(store: Store) -> dict[str, Any] | None:
     return {"default_reseller_prefix": (wanted.reseller_prefixes or ("",))[0]} if wanted.storage_domains else None
 
 
-LAYER = Layer("domain_remap", make, _info, settings=DomainRemapSettings)
+def _marks(store: Store) -> Marks | None:
+    return None if store.option(DomainRemapSettings).storage_domains else Marks()
+
+
+LAYER = Layer("domain_remap", make, _info, settings=DomainRemapSettings, marks=_marks)

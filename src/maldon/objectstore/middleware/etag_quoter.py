@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maldon.kernel.settings import option
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import TRUE, ObjectRequest
@@ -69,4 +69,9 @@ def _info(store: Store) -> dict[str, Any]:
     return {"enable_by_default": store.option(EtagQuoterSettings).enable_by_default}
 
 
-LAYER = Layer("etag_quoter", make, _info, settings=EtagQuoterSettings)
+def _marks(store: Store) -> Marks | None:
+    kept = tuple(f"x-{kind}-sysmeta-rfc-compliant-etags" for kind in ("account", "container"))
+    return None if store.option(EtagQuoterSettings).enable_by_default else Marks(account=kept)
+
+
+LAYER = Layer("etag_quoter", make, _info, settings=EtagQuoterSettings, marks=_marks)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from maldon.kernel.errors import BadRequest, CloudError
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.middleware.signatures import digest_of, mounted, read_expiry, refused, signed_by
 from maldon.objectstore.middleware.tempurl import TempurlSettings, keys, permit_within
 from maldon.objectstore.path import Path
@@ -173,4 +173,4 @@ def _done(redirect: str, status: int, message: str) -> Response:
     return Response(303, {"location": where, "content-type": HTML}, page.encode())
 
 
-LAYER = Layer("formpost", make, lambda _store: {})
+LAYER = Layer("formpost", make, lambda _store: {}, marks=lambda _store: Marks())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maldon.kernel.settings import option
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -36,4 +36,4 @@ def make(store: Store, below: Handler) -> Handler:
     return handle
 
 
-LAYER = Layer("healthcheck", make, settings=HealthcheckSettings)
+LAYER = Layer("healthcheck", make, settings=HealthcheckSettings, marks=lambda _store: Marks())

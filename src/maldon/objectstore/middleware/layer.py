@@ -44,15 +44,31 @@ Handler = Callable[[ObjectRequest], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """By what a layer knows a request for an object that is its business, parameters and methods beside PUT, GET, HEAD
+    and DELETE apart: names of headers `asked` with, names (or how they begin) of those kept with the `account` or the
+    `container`, names of those kept with an `object` that is read.
+    """
+
+    asked: tuple[str, ...] = ()
+    account: tuple[str, ...] = ()
+    container: tuple[str, ...] = ()
+    object: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """`info` gives the layer's section of /info; without it, or where it gives None, there is none. `settings` is the
     class of its options: they are the section [object-<name>] of the settings file and come by `store.option(…)`.
+    `marks` says what is the layer's business, so that the rest may pass it by (`passing.py`); everything is, where
+    there is none or it gives None.
     """
 
     name: str
     make: "Callable[[Store, Handler], Handler]"
     info: "Callable[[Store], dict[str, Any] | None] | None" = None
     settings: type[Any] | None = None
+    marks: "Callable[[Store], Marks | None] | None" = None
 
 
 async def answered(handler: Handler, request: ObjectRequest) -> Response:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from maldon.kernel.errors import BadRequest, MethodNotAllowed, NotFound
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -55,4 +55,4 @@ def _path(where: str) -> tuple[str, Path]:
     return version[:2], Path(account, container, name)
 
 
-LAYER = Layer("list_endpoints", make)
+LAYER = Layer("list_endpoints", make, marks=lambda _store: Marks())

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.proxy.listings import Listing, chosen_format, write
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
@@ -24,4 +24,4 @@ def make(_store: Store, below: Handler) -> Handler:
     return handle
 
 
-LAYER = Layer("listing_formats", make)
+LAYER = Layer("listing_formats", make, marks=lambda _store: Marks())

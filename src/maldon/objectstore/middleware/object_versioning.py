@@ -12,7 +12,7 @@ from urllib.parse import quote
 from maldon.kernel.errors import BadRequest, Conflict, NotAcceptable, NotFound, PreconditionFailed
 from maldon.objectstore import timestamp
 from maldon.objectstore.middleware.carrying import AS_IT_IS, write_as
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.middleware.rows import override
 from maldon.objectstore.middleware.slo_manifest import SLO_ETAG, SLO_SIZE
 from maldon.objectstore.middleware.symlink import EMPTY, HARDENED, KEPT, KEPT_BYTES, KEPT_ETAG
@@ -347,4 +347,4 @@ async def versions_size(store: Store, book: Book) -> int:
     return aside.size if aside is not None and not aside.deleted else 0
 
 
-LAYER = Layer("object_versioning", make, lambda _store: {})
+LAYER = Layer("object_versioning", make, lambda _store: {}, marks=lambda _store: Marks(container=(CONTAINER,)))

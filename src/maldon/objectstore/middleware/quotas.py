@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from maldon.kernel.errors import BadRequest, Forbidden, TooLarge
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.middleware.object_versioning import versions_size
 from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
@@ -21,6 +21,7 @@ from maldon.objectstore.proxy.store import Store
 KEPT = "x-account-sysmeta-quota-"
 OLD = "x-account-meta-quota-bytes"
 SET = ("x-account-quota-", "x-remove-account-quota-")
+BYTES, COUNT = "x-container-meta-quota-bytes", "x-container-meta-quota-count"
 WRITES = {"PUT", "POST"}
 
 
@@ -115,8 +116,8 @@ def container_quotas(store: Store, below: Handler) -> Handler:
 
 def _limits(book: Book) -> tuple[int | None, int | None]:
     return (
-        _number(book.headers, "x-container-meta-quota-bytes"),
-        _number(book.headers, "x-container-meta-quota-count"),
+        _number(book.headers, BYTES),
+        _number(book.headers, COUNT),
     )
 
 
@@ -137,5 +138,5 @@ def _nothing(_store: Store) -> dict[str, Any]:
     return {}
 
 
-ACCOUNT = Layer("account_quotas", account_quotas, _nothing)
-CONTAINER = Layer("container_quotas", container_quotas, _nothing)
+ACCOUNT = Layer("account_quotas", account_quotas, _nothing, marks=lambda _store: Marks(account=(KEPT, OLD)))
+CONTAINER = Layer("container_quotas", container_quotas, _nothing, marks=lambda _store: Marks(container=(BYTES, COUNT)))

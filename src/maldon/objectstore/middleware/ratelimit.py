@@ -14,7 +14,7 @@ from typing import Any
 
 from maldon.kernel.errors import CloudError
 from maldon.kernel.settings import option
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -134,4 +134,8 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("ratelimit", make, _info, settings=RatelimitSettings)
+def _marks(store: Store) -> Marks | None:
+    return None if store.option(RatelimitSettings).container_ratelimits else Marks(account=(SAID,))
+
+
+LAYER = Layer("ratelimit", make, _info, settings=RatelimitSettings, marks=_marks)

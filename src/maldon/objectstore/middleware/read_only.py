@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from maldon.kernel.errors import MethodNotAllowed
 from maldon.kernel.settings import option
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import TRUE, ObjectRequest, checked
 from maldon.objectstore.proxy.store import Store
@@ -44,4 +44,10 @@ def make(store: Store, below: Handler) -> Handler:
     return handle
 
 
-LAYER = Layer("read_only", make, settings=ReadOnlySettings)
+def _marks(store: Store) -> Marks | None:
+    if store.option(ReadOnlySettings).read_only:
+        return None
+    return Marks(account=(SAID,), asked=("destination-account",))
+
+
+LAYER = Layer("read_only", make, settings=ReadOnlySettings, marks=_marks)

@@ -5,7 +5,7 @@ proxy is asked by the whole world.
 from collections.abc import Awaitable
 
 from maldon.kernel.errors import MethodNotAllowed, NotFound
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -29,4 +29,4 @@ def make(store: Store, below: Handler) -> Handler:
     return handle
 
 
-LAYER = Layer("recon", make)
+LAYER = Layer("recon", make, marks=lambda _store: Marks())

@@ -21,7 +21,7 @@ from maldon.kernel.settings import option
 from maldon.objectstore.middleware import slo_manifest
 from maldon.objectstore.middleware.bulk_delete import Deletion, delete_all
 from maldon.objectstore.middleware.carrying import COPIED, SYNCED
-from maldon.objectstore.middleware.layer import Handler, Layer, answered, refused
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered, refused
 from maldon.objectstore.middleware.rows import override, show, without
 from maldon.objectstore.middleware.segments import DEEPEST, DEPTH, begun, read_segments
 from maldon.objectstore.middleware.slo_manifest import SLO_ETAG as ETAG
@@ -357,4 +357,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("slo", make, _info, settings=SloSettings)
+LAYER = Layer("slo", make, _info, settings=SloSettings, marks=lambda _store: Marks(asked=(HEADER,), object=(HEADER,)))

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from maldon.objectstore.middleware.domain_remap import ASKED
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.middleware.tempurl import PREFIX
 from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
@@ -194,4 +194,4 @@ def _human(size: int) -> str:
     return f"{size}Ti"
 
 
-LAYER = Layer("staticweb", make, lambda _store: {})
+LAYER = Layer("staticweb", make, lambda _store: {}, marks=lambda _store: Marks(container=("x-container-meta-web-",)))

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from maldon.kernel.errors import BadRequest, Conflict, Forbidden, PreconditionFailed, Unauthorized
 from maldon.objectstore.middleware.carrying import SYNCED
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.middleware.rows import override, show, without
 from maldon.objectstore.middleware.slo_manifest import SLO_ETAG, SLO_SIZE
 from maldon.objectstore.path import Path
@@ -184,4 +184,4 @@ def _info(_store: Store) -> dict[str, Any]:
     return {"symloop_max": LOOP_MAX, "static_links": True}
 
 
-LAYER = Layer("symlink", make, _info)
+LAYER = Layer("symlink", make, _info, marks=lambda _store: Marks(asked=(TARGET, ETAG, KEPT), object=(KEPT,)))

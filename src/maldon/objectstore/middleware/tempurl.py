@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.settings import option
-from maldon.objectstore.middleware.layer import Handler, Layer
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks
 from maldon.objectstore.middleware.signatures import Key, digest_of, mounted, read_expiry, refused, signed_by
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
@@ -163,4 +163,4 @@ def _info(store: Store) -> dict[str, Any]:
     }
 
 
-LAYER = Layer("tempurl", make, _info, settings=TempurlSettings)
+LAYER = Layer("tempurl", make, _info, settings=TempurlSettings, marks=lambda _store: Marks())

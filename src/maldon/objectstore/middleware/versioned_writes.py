@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from maldon.kernel.errors import BadRequest, CloudError, PreconditionFailed
 from maldon.objectstore import timestamp
 from maldon.objectstore.middleware.carrying import AS_IT_IS, write_as
-from maldon.objectstore.middleware.layer import Handler, Layer, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.listings import Listing
 from maldon.objectstore.proxy.reply import HTML, Response
@@ -133,4 +133,4 @@ def _info(_store: Store) -> dict[str, Any]:
     return {"allowed_flags": [STACK, HISTORY]}
 
 
-LAYER = Layer("versioned_writes", make, _info)
+LAYER = Layer("versioned_writes", make, _info, marks=lambda _store: Marks(container=(STACK, HISTORY)))

@@ -195,6 +195,11 @@ class ObjectRequest:
         self.query_string = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query.items())
 
     @property
+    def is_marked(self) -> bool:
+        """Whether parameters were given, or a layer noted something."""
+        return bool(self.query_string or self._query or self._facts)
+
+    @property
     def timestamp(self) -> int:
         """When this request writes: one stamp for all it writes, taken when first asked for."""
         if self._timestamp is None:
