@@ -29,6 +29,9 @@ class Tokens(NamedTokens):
     async def actor(self, token: str) -> Any:
         return RESELLER if token == "reseller" else await super().actor(token)
 
+    def remembered(self, token: str) -> Any:
+        return RESELLER if token == "reseller" else super().remembered(token)
+
 
 @dataclass(frozen=True)
 class Asker:

@@ -111,19 +111,22 @@ class Device:
         """Write it. Raises Superseded, WrongDigest; a body that raises leaves nothing behind."""
         target = Target(policy, path, self.hash_path(path), teach)
         held = self.index.find(policy, target.hash)
-        _refuse_old(held, put)
+        if held:
+            _refuse_old(held, put)
         self._space.take(put.size or 0)
         upload = Upload(put, body)
         if await upload.begin(self.settings.small_bytes + (put.fragment != WHOLE and _CODED)):
             name, record = await self._receive(target, upload)
             await self._write(Kind.LARGE, target, record, file=name)
         else:
-            if any(row.posted > put.timestamp for row in held):
+            if held and any(row.posted > put.timestamp for row in held):
                 await self._keep_post(target, upload)
             whole = upload.pieces[0] if len(upload.pieces) == 1 else b"".join(upload.pieces)
-            record = upload.record(len(whole), await _md5(whole))
+            etag = await asyncio.to_thread(_md5, whole) if len(whole) > _HASH_IN_LOOP else _md5(whole)
+            record = upload.record(len(whole), etag)
             await self._write(Kind.SMALL, target, record, whole)
-        await self._drop_files(held)
+        if held:
+            await self._drop_files(held)
         return record
 
     async def _keep_post(self, target: Target, upload: Upload) -> None:
@@ -194,7 +197,7 @@ class Device:
     async def delete(self, policy: int, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> Record | None:
         """Leave a tombstone; the record before. Raises Superseded."""
         target = Target(policy, path, self.hash_path(path), teach)
-        before = await self._load(target)
+        before = self._at_once(target) or await self._load(target)
         if before is not None and (before.record.timestamp, before.record.deleted) >= (timestamp, True):
             raise Superseded(before.record.timestamp)
         held = self.index.find(policy, target.hash)
@@ -244,13 +247,15 @@ class Device:
         gone = Record(row.timestamp, 0, "", {}, row.posted, deleted, row.fragment, durable=not row.pending)
         await self._write(Kind.FORGET, target, gone)
 
-    async def _write(self, kind: Kind, target: Target, record: Record, body: bytes = b"", *, file: str = "") -> None:
+    def _write(
+        self, kind: Kind, target: Target, record: Record, body: bytes = b"", *, file: str = ""
+    ) -> asyncio.Future[None]:
         teach = list(target.teach)
         meta = Meta(target.path, target.policy, record, teach, file)
         raw = encode_meta(meta)
         head = Head(kind, target.hash, stamp(), 0, len(raw), len(body), crc32(body))
         entry = entry_of(0, 0, head, meta)
-        await self.commits.write(Write(head, entry, raw, body, target.path, teach))
+        return self.commits.write(Write(head, entry, raw, body, target.path, teach))
 
     async def _drop_files(self, replaced: Sequence[Entry]) -> None:
         """Take away the large bodies of versions that are held no longer. One missed is swept away later."""
@@ -281,7 +286,7 @@ class Device:
     async def read(self, policy: int, path: Path, start: int = 0, stop: int | None = None) -> Reading | None:
         """The newest durable version (a tombstone too, with an empty body); None when nothing is known of it."""
         target = Target(policy, path, self.hash_path(path))
-        loaded = await self._load(target, body=True)
+        loaded = self._at_once(target, body=True) or await self._load(target, body=True)
         if loaded is None:
             return None
         if not loaded.meta.file:
@@ -330,8 +335,20 @@ class Device:
 
     async def head(self, policy: int, path: Path) -> Record | None:
         """The newest durable version without its bytes."""
-        loaded = await self._load(Target(policy, path, self.hash_path(path)))
+        target = Target(policy, path, self.hash_path(path))
+        loaded = self._at_once(target) or await self._load(target)
         return None if loaded is None else loaded.record
+
+    def _at_once(self, target: Target, *, body: bool = False) -> Loaded | None:
+        """What `_load` finds, where that is in memory and sound: nearly always, and then without an await."""
+        row = newest(self.index.find(target.policy, target.hash))
+        try:
+            found = None if row is None else self._segments.load_at_once(row, body=body)
+        except (Moved, Damaged):
+            return None
+        if row is None or found is None or (body and crc32(found[2]) != found[0].body_crc):
+            return None
+        return Loaded(row, *found)
 
     async def _load(self, target: Target, *, fragment: int | None = None, body: bool = False) -> Loaded | None:
         """The newest durable record that is sound; damaged ones are set aside on the way."""
@@ -402,7 +419,5 @@ def _stays(name: str) -> bool:
     return name in _STAYS or name.startswith("x-object-sysmeta-")
 
 
-async def _md5(body: bytes) -> str:
-    if len(body) <= _HASH_IN_LOOP:
-        return hashlib.md5(body, usedforsecurity=False).hexdigest()
-    return await asyncio.to_thread(lambda: hashlib.md5(body, usedforsecurity=False).hexdigest())
+def _md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -29,16 +29,21 @@ class Segments:
 
     async def load(self, entry: Entry, *, body: bool) -> tuple[Head, Meta, memoryview]:
         """The record of an entry, and the body if it lies there. Raises Moved, Damaged for all but the body's bytes."""
-        wanted = entry.head + entry.size if body and not entry.flags & LARGE else entry.head
-        file, magic, name = self._file(entry.segment)
-        data = bytearray(wanted)
+        found = self.load_at_once(entry, body=body)
+        if found is not None:
+            return found
+        _, magic, name = self._file(entry.segment)
+        return checked(magic, entry, await asyncio.to_thread(self._read, name, _wanted(entry, body=body), entry.at))
+
+    def load_at_once(self, entry: Entry, *, body: bool) -> tuple[Head, Meta, memoryview] | None:
+        """The same if it is in memory."""
+        file, magic, _ = self._open.get(entry.segment) or self._file(entry.segment)
+        data = bytearray(_wanted(entry, body=body))
         try:
             there = os.preadv(file, (data,), entry.at, os.RWF_NOWAIT)
         except OSError:  # not in memory, or a file system that cannot say
-            there = -1
-        if there != wanted:
-            data = await asyncio.to_thread(self._read, name, wanted, entry.at)
-        return checked(magic, entry, data)
+            return None
+        return checked(magic, entry, data) if there == len(data) else None
 
     def _read(self, name: str, wanted: int, at: int) -> bytearray:
         """By a descriptor of its own: the kept one may be closed meanwhile."""
@@ -74,9 +79,14 @@ class Segments:
         self._open.clear()
 
 
+def _wanted(entry: Entry, *, body: bool) -> int:
+    return entry.head + entry.size if body and not entry.flags & LARGE else entry.head
+
+
 def checked(magic: int, entry: Entry, data: bytearray) -> tuple[Head, Meta, memoryview]:
     """The record that `data` is. Raises Damaged when it is not the one the entry speaks of."""
-    head, meta = unpack(magic, memoryview(data))
+    view = memoryview(data)
+    head, meta = unpack(magic, view)
     if head.hash != entry.hash or head.written != entry.written:
         raise Damaged("another record")
-    return head, decode_meta(meta), memoryview(data)[entry.head :]
+    return head, decode_meta(meta), view[entry.head :]

@@ -38,7 +38,14 @@ def make(store: Store, below: Handler) -> Handler:
         token = request.headers.get("x-auth-token") or request.headers.get("x-storage-token")
         if request.path.account.startswith(access.prefixes):
             request.authorize = access.check
-        return _known(request, token) if token and verifier is not None else below(request)
+        if not token or verifier is None:
+            return below(request)
+        plain = request.path.object and "x-service-token" not in request.headers
+        actor = verifier.remembered(token) if plain else None
+        if actor is None:
+            return _known(request, token)
+        request.actor = actor
+        return below(request)
 
     async def _known(request: ObjectRequest, token: str) -> Response:
         request.actor = actor = await _holder(token)

@@ -34,9 +34,16 @@ class Known:
 
     def remembered(self, path: Path) -> Book | None:
         """The account or container of a path, if it was seen just now: no await, for the hot paths."""
+        return self._recall(path[:2])
+
+    def remembered_account(self, path: Path) -> Book | None:
+        """The same of the account of a path."""
+        return self._recall((path[0], ""))
+
+    def _recall(self, key: tuple[str, str]) -> Book | None:
         if self._changes.moved():
             self._seen.clear()
-        seen = self._seen.get(path[:2])
+        seen = self._seen.get(key)
         return seen[1] if seen is not None and seen[0] > self._clock() else None
 
     async def container(self, path: Path) -> Book | None:
@@ -49,8 +56,7 @@ class Known:
         return None if book is None or book.deleted else book
 
     async def account_even_deleted(self, path: Path) -> Book | None:
-        account = Path(path.account)
-        return self.remembered(account) or await self._look(account, deleted=True)
+        return self.remembered_account(path) or await self._look(Path(path.account), deleted=True)
 
     async def newest(self, path: Path) -> Book | None:
         """The container of a path, or the account, as every replica knows it, and not from memory."""

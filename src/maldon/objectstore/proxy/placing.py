@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -83,6 +84,22 @@ class Patience:
         return count > self._most
 
 
+def _book(ring: Ring, path: Path) -> Place:
+    partition = ring.partition(path)
+    return Place(ring, partition, 0, ring.nodes(partition))
+
+
+@lru_cache(maxsize=4096)
+def _teachings(ring: Ring, account: str, container: str, replicas: int) -> Sequence[Sequence[Teaching]]:
+    """See `Placing.teachings`: the same for every object of a container, until there is another ring."""
+    place = _book(ring, Path(account, container))
+    told: list[list[Teaching]] = [[] for _ in range(replicas)]
+    for n in range(max(len(place.primaries), replicas)):
+        device = place.primaries[n % len(place.primaries)]
+        told[n % replicas].append(Teaching(device.address, place.spot(device)))
+    return told
+
+
 class Placing:
     """The rings, and the order in which devices are asked."""
 
@@ -92,9 +109,7 @@ class Placing:
 
     def book(self, path: Path) -> Place:
         """Of an account or a container."""
-        ring = self._rings.container() if path.container else self._rings.account()
-        partition = ring.partition(path)
-        return Place(ring, partition, 0, ring.nodes(partition))
+        return _book(self._rings.container() if path.container else self._rings.account(), path)
 
     def book_disks(self) -> list[RingDevice]:
         """All disks that accounts and containers are on."""
@@ -122,14 +137,9 @@ class Placing:
         """The ring of a storage policy."""
         return self._rings.object(policy)
 
-    def teachings(self, path: Path, replicas: int) -> list[list[Teaching]]:
+    def teachings(self, path: Path, replicas: int) -> Sequence[Sequence[Teaching]]:
         """For each of an object's replicas the replicas of the container it has to tell: all are told by somebody."""
-        place = self.book(Path(path.account, path.container))
-        told: list[list[Teaching]] = [[] for _ in range(replicas)]
-        for n in range(max(len(place.primaries), replicas)):
-            device = place.primaries[n % len(place.primaries)]
-            told[n % replicas].append(Teaching(device.address, place.spot(device)))
-        return told
+        return _teachings(self._rings.container(), path.account, path.container, replicas)
 
     def order(self, place: Place) -> list[RingDevice]:
         """The devices to ask for a reading, those that rest left out unless all do."""
