@@ -19,9 +19,10 @@ from maldon.objectstore.books.item import Kind, described, shown
 from maldon.objectstore.node import Row
 
 COLUMNS = "name, timestamp, measured_at, size, count, policy, item"
-LIVING = f"SELECT {COLUMNS} FROM row WHERE name = ?"  # noqa: S608
+LIVING = f"SELECT {COLUMNS} FROM row WHERE name IN"  # noqa: S608
 GONE_COLUMNS = "name, timestamp, measured_at, policy"
-GONE = f"SELECT {GONE_COLUMNS} FROM gone WHERE name = ?"  # noqa: S608
+GONE = f"SELECT {GONE_COLUMNS} FROM gone WHERE name IN"  # noqa: S608
+AT_ONCE = (1, 8, 64)  # names that one statement looks up
 UPSERT = """INSERT INTO row (name, timestamp, measured_at, size, count, policy, seq, item, sealed)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET timestamp = excluded.timestamp, measured_at = excluded.measured_at,
@@ -72,11 +73,27 @@ def folded(rows: Iterable[Row], kind: Kind) -> dict[str, Row]:
 
 def held_row(db: Database, name: str, kind: Kind) -> Row | None:
     """What the book has of a name, a tombstone too."""
-    living = db.execute(LIVING, (name,)).get
-    if living is not None:
-        return row_of(living, kind)
-    gone = db.execute(GONE, (name,)).get
-    return None if gone is None else buried(*gone)
+    return held_rows(db, [name], kind).get(name)
+
+
+def held_rows(db: Database, names: Sequence[str], kind: Kind) -> dict[str, Row]:
+    """What the book has of names, tombstones too."""
+    found: dict[str, Row] = {}
+    for at in range(0, len(names), AT_ONCE[-1]):
+        some = names[at : at + AT_ONCE[-1]]
+        found |= {values[0]: row_of(values, kind) for values in _named(db, LIVING, some)}
+        if rest := [name for name in some if name not in found]:
+            found |= {values[0]: buried(*values) for values in _named(db, GONE, rest)}
+    return found
+
+
+def _named(db: Database, statement: str, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    """The rows of names, by one of few statements, which stay prepared."""
+    width = next(width for width in AT_ONCE if width >= len(names))
+    rows: Iterable[tuple[Any, ...]] = db.execute(
+        f"{statement} ({', '.join('?' * width)})", (*names, *[names[0]] * (width - len(names)))
+    )
+    return rows
 
 
 def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
@@ -84,8 +101,10 @@ def merge_rows(db: Database, rows: Sequence[Row], kind: Kind) -> int:
     seq, digests, shares = _totals(db)
     upserts, buried, removed, revived = [], [], [], []
     begun = seq
-    for name, new in folded(rows, kind).items():
-        held = held_row(db, name, kind)
+    newest = folded(rows, kind)
+    known = held_rows(db, list(newest), kind)
+    for name, new in newest.items():
+        held = known.get(name)
         row = new if held is None else merge(held, new, kind)
         if row is held:
             continue
