@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from maldon.objectstore.device.merge import FORGOTTEN, LARGE, MARK_SLOT, Entry, merge
+from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry, merge
 from maldon.objectstore.node import WHOLE, NoSpace
 
 VERSION = 1
@@ -41,6 +41,7 @@ at = excluded.at, head = excluded.head, size = excluded.size, flags = excluded.f
 owed = excluded.owed
 WHERE (excluded.timestamp, 0, excluded.posted, excluded.written) > (timestamp, flags & 1, posted, written)"""
 _FIND = "SELECT * FROM objects WHERE policy = ? AND hash = ?"
+_FRAGMENTS = "SELECT 1 FROM objects WHERE policy = ? AND hash = ? AND (fragment, pending) <> (-1, 0) LIMIT 1"
 _REMOVE = "DELETE FROM objects WHERE policy = ? AND hash = ? AND fragment = ? AND pending = ?"
 _SAME = "policy = ? AND hash = ? AND fragment = ? AND pending = ? AND timestamp = ? AND posted = ?"
 _OWE_FRAGMENTS = """UPDATE objects SET owed = ? WHERE policy = ? AND hash = ? AND pending = 0 AND timestamp = ?
@@ -187,13 +188,20 @@ def _transaction(db: apsw.Connection) -> Iterator[None]:
 
 def apply(db: apsw.Connection, entries: Sequence[Entry]) -> None:
     """Take records in, in a transaction; of each slot the newest stays."""
-    plain = [entry for entry in entries if entry.fragment == WHOLE and not entry.flags & ~LARGE]
-    if plain:
-        db.executemany(_UPSERT, plain)
-    if len(plain) < len(entries):
-        for entry in entries:
-            if entry.fragment != WHOLE or entry.flags & ~LARGE:
-                _merge(db, entry)
+    others = [entry for entry in entries if entry.fragment != WHOLE or entry.flags & ~LARGE]
+    if not others:
+        db.executemany(_UPSERT, entries)
+        return
+    others = [entry for entry in others if not _is_alone(db, entry)]
+    apart = set(map(id, others))
+    db.executemany(_UPSERT, [entry for entry in entries if id(entry) not in apart])
+    for entry in others:
+        _merge(db, entry)
+
+
+def _is_alone(db: apsw.Connection, entry: Entry) -> bool:
+    """Whether it is the tombstone of an object without fragments: then it takes the place of the whole, if newer."""
+    return entry.fragment == WHOLE and entry.flags == DELETED and not db.execute(_FRAGMENTS, entry[:2]).get
 
 
 def _merge(db: apsw.Connection, entry: Entry) -> None:
