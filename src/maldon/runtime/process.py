@@ -6,6 +6,7 @@ process.
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -203,3 +204,18 @@ def run_record(process: Process, roles: Mapping[str, Role]) -> dict[str, Any]:
         "url": process.url,
         "roles": list(roles),
     }
+
+
+async def until_ready(process: Process, running: asyncio.Task[None]) -> None:
+    """Return once every role runs."""
+    while (not process.roles or process.problems()) and not running.done():  # noqa: ASYNC110 - a start takes a moment, once
+        await asyncio.sleep(0.01)
+    if running.done():
+        await running
+
+
+def settle_memory() -> None:
+    """What is loaded by now stays: the collector need not look at it again, nor look so often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

@@ -9,7 +9,7 @@ from maldon.runtime.external import FIRST
 from maldon.runtime.first_start import make_accounts, make_resources
 from maldon.runtime.home import Home
 from maldon.runtime.log import set_up
-from maldon.runtime.process import open_process, run
+from maldon.runtime.process import Process, open_process, run, settle_memory, until_ready
 from maldon.runtime.roles import choose
 from maldon.runtime.settings import Settings, read_settings
 
@@ -45,7 +45,13 @@ async def _run(home: Home, settings: Settings, names: tuple[str, ...], *, worker
             home.write("clouds.yaml", clouds_yaml(process.auth_url, settings.cloud.region, home.secrets()))
         running = asyncio.create_task(run(process, choose(names, process)), name="roles")
         stopping = asyncio.create_task(stop.wait(), name="stop")
+        settling = asyncio.create_task(_settle(process, running), name="memory")
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        running.cancel()
-        await asyncio.gather(running, stopping, return_exceptions=True)
+        for task in (stopping, settling, running):
+            task.cancel()
+        await asyncio.gather(running, stopping, settling, return_exceptions=True)
+
+
+async def _settle(process: Process, running: "asyncio.Task[None]") -> None:
+    await until_ready(process, running)
+    settle_memory()

@@ -1,7 +1,6 @@
 """`maldon up`: all roles in this process, a short report while it starts, then the log."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from maldon.runtime.external import choose_range
 from maldon.runtime.first_start import make_accounts, make_resources
 from maldon.runtime.home import Home, Trouble
 from maldon.runtime.log import set_up
-from maldon.runtime.process import Process, open_process, run, run_record
+from maldon.runtime.process import open_process, run, run_record, settle_memory, until_ready
 from maldon.runtime.roles import NAMES, choose, lacking
 from maldon.runtime.settings import Settings, read_settings
 from maldon.runtime.wanted import Wanted
@@ -99,9 +98,9 @@ async def _up(home: Home, settings: Settings, wanted: Wanted, *, simulated: bool
         running = asyncio.create_task(run(process, roles), name="roles")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
-            await _until_ready(process, running)
+            await until_ready(process, running)
             report.step(f"APIs at {process.url}")
-            _settle_memory()
+            settle_memory()
             _welcome(report, home)
             if wanted.ready_fd is not None:
                 os.write(wanted.ready_fd, b"ready\n")
@@ -115,21 +114,6 @@ async def _up(home: Home, settings: Settings, wanted: Wanted, *, simulated: bool
         if running.done() and not running.cancelled() and running.exception() is not None:
             raise running.exception() or AssertionError
     report.say("stopped; guests run on" if not simulated else "stopped")
-
-
-async def _until_ready(process: Process, running: asyncio.Task[None]) -> None:
-    """Return once every role runs."""
-    while (not process.roles or process.problems()) and not running.done():  # noqa: ASYNC110 - a start takes a moment, once
-        await asyncio.sleep(0.01)
-    if running.done():
-        await running
-
-
-def _settle_memory() -> None:
-    """What is loaded by now stays: the collector need not look at it again, nor look so often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _welcome(report: Report, home: Home) -> None:
