@@ -66,7 +66,7 @@ def traced(pid: int, file: Path):
     try:
         wait_for(
             "every thread is watched",
-            lambda: all("TracerPid:\t0\n" not in (threads / t / "status").read_text() for t in os.listdir(threads)),
+            lambda: all("TracerPid:\t0\n" not in (t / "status").read_text() for t in threads.iterdir()),
         )
         yield
     finally:
