@@ -16,7 +16,7 @@ from typing import Any
 
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.settings import BadSetting, option
-from maldon.objectstore.middleware.layer import Handler, Layer, Marks
+from maldon.objectstore.middleware.layer import Handler, Layer
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.proxy.store import Store
@@ -159,8 +159,4 @@ def _info(store: Store) -> dict[str, Any] | None:
     return {"lookup_depth": wanted.lookup_depth} if wanted.storage_domains else None
 
 
-def _marks(store: Store) -> Marks | None:
-    return None if store.option(CnameLookupSettings).storage_domains else Marks()
-
-
-LAYER = Layer("cname_lookup", make, _info, settings=CnameLookupSettings, marks=_marks)
+LAYER = Layer("cname_lookup", make, _info, settings=CnameLookupSettings)

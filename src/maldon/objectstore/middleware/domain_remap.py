@@ -10,7 +10,7 @@ from typing import Any
 
 from maldon.kernel.errors import BadRequest
 from maldon.kernel.settings import option
-from maldon.objectstore.middleware.layer import Handler, Layer, Marks
+from maldon.objectstore.middleware.layer import Handler, Layer
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.reply import Response
 from maldon.objectstore.proxy.request import ObjectRequest, split
@@ -36,6 +36,8 @@ def account_of(label: str, prefixes: tuple[str, ...]) -> str:
 def make(store: Store, below: Handler) -> Handler:
     wanted = store.option(DomainRemapSettings)
     domains = tuple(f".{domain.strip('.').lower()}" for domain in wanted.storage_domains)
+    if not domains:
+        return below
 
     def handle(request: ObjectRequest) -> Awaitable[Response]:
         host = request.headers.get("host", "").partition(":")[0]  # its labels keep their case: a name may have one
@@ -64,8 +66,4 @@ def _info(store: Store) -> dict[str, Any] | None:
     return {"default_reseller_prefix": (wanted.reseller_prefixes or ("",))[0]} if wanted.storage_domains else None
 
 
-def _marks(store: Store) -> Marks | None:
-    return None if store.option(DomainRemapSettings).storage_domains else Marks()
-
-
-LAYER = Layer("domain_remap", make, _info, settings=DomainRemapSettings, marks=_marks)
+LAYER = Layer("domain_remap", make, _info, settings=DomainRemapSettings)

@@ -13,7 +13,7 @@ from typing import Self
 
 from maldon.kernel.errors import NotFound
 from maldon.objectstore.middleware.keys import EncryptionSettings, Keys, NoKey, Stream
-from maldon.objectstore.middleware.layer import Handler, Layer, Marks, answered
+from maldon.objectstore.middleware.layer import Handler, Layer, answered
 from maldon.objectstore.node import WrongDigest
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.conditions import conditional
@@ -188,8 +188,4 @@ async def _pieces(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _marks(store: Store) -> Marks | None:
-    return None if store.option(EncryptionSettings).root_secrets else Marks()
-
-
-LAYER = Layer("encryption", make, settings=EncryptionSettings, marks=_marks)
+LAYER = Layer("encryption", make, settings=EncryptionSettings)

@@ -29,8 +29,11 @@ def around(store: Store, core: Handler, layers: Sequence[Layer]) -> Handler:
             run.append(marks)
             handler = layer.make(store, handler)
             continue
-        handler = base = layer.make(store, passing(store, base, handler, run) if run else handler)
-        run = []
+        below = passing(store, base, handler, run) if run else handler
+        made = layer.make(store, below)
+        if made is not below:  # otherwise it has nothing to do, as it is set
+            handler = base = made
+            run = []
     return passing(store, base, handler, run) if run else handler
 
 
