@@ -6,8 +6,8 @@ so that who wrote finds it in the listing; what could not be told by then stays 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -74,26 +74,20 @@ class Local:
             await self._tell(device, spot, path, record, teach)
         return record
 
-    def read_object(
+    async def read_object(
         self, spot: Spot, path: Path, start: int = 0, stop: int | None = None, version: tuple[int, int] | None = None
-    ) -> Coroutine[Any, Any, Reading | None]:
+    ) -> Reading | None:
         device = self.device(spot)
         if version is None:
-            return device.read(spot.policy, path, start, stop)
-        return self._read_version(device, spot, path, start, stop, version)
-
-    @staticmethod
-    async def _read_version(
-        device: Device, spot: Spot, path: Path, start: int, stop: int | None, version: tuple[int, int]
-    ) -> Reading | None:
+            return await device.read(spot.policy, path, start, stop)
         found = await device.fetch(spot.policy, device.hash_path(path), *version, start, stop)
         return None if found is None else found[1]
 
     async def read_versions(self, spot: Spot, path: Path) -> list[Record]:
         return await self.device(spot).versions(spot.policy, path)
 
-    def head_object(self, spot: Spot, path: Path) -> Coroutine[Any, Any, Record | None]:
-        return self.device(spot).head(spot.policy, path)
+    async def head_object(self, spot: Spot, path: Path) -> Record | None:
+        return await self.device(spot).head(spot.policy, path)
 
     async def post_object(
         self, spot: Spot, path: Path, timestamp: int, headers: Mapping[str, str], teach: Sequence[Teaching] = ()
