@@ -32,6 +32,9 @@ class Named(Tokens):
     async def actor(self, token):
         return PEOPLE[token] if token in PEOPLE else await super().actor(token)
 
+    def remembered(self, token):
+        return PEOPLE[token] if token in PEOPLE else super().remembered(token)
+
 
 @pytest.fixture
 async def store(tmp_path):
