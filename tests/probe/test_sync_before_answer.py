@@ -29,7 +29,7 @@ class Call:
 
     @property
     def place(self) -> str:
-        """The directory of the disk that it concerns; "large folder" for one of those that large bodies lie in."""
+        """The directory of the disk that it concerns, "" elsewhere; "large folder" is one that large bodies lie in."""
         if found := re.search(r"/objects/disk-1/(\w+)/?(\S*?)>", self.said):
             return f"{found[1]} folder" if found[1] == "large" and len(found[2]) == 2 else found[1]
         return ""
@@ -83,7 +83,7 @@ def synced_before_answer(trace: str) -> list[str]:
     before = sorted((call for call in done if 0 <= call.ended < answer.begun), key=lambda call: call.ended)
     synced: list[str] = []
     for call in before:
-        if call.name not in {"fdatasync", "fsync"} or not call.said.endswith("= 0"):
+        if call.name not in {"fdatasync", "fsync"} or not call.place or not call.said.endswith("= 0"):
             continue
         if call.place in BOOKS:
             if call.place == "containers" and synced[-1:] == ["segments"]:
