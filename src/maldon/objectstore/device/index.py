@@ -39,7 +39,8 @@ _UPSERT = """INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 timestamp = excluded.timestamp, posted = excluded.posted, written = excluded.written, segment = excluded.segment,
 at = excluded.at, head = excluded.head, size = excluded.size, flags = excluded.flags, expires = excluded.expires,
 owed = excluded.owed
-WHERE (excluded.timestamp, 0, excluded.posted, excluded.written) > (timestamp, flags & 1, posted, written)"""
+WHERE (excluded.timestamp, excluded.flags & 1, excluded.posted, excluded.written)
+    > (timestamp, flags & 1, posted, written)"""
 _FIND = "SELECT * FROM objects WHERE policy = ? AND hash = ?"
 _FRAGMENTS = "SELECT 1 FROM objects WHERE policy = ? AND hash = ? AND (fragment, pending) <> (-1, 0) LIMIT 1"
 _REMOVE = "DELETE FROM objects WHERE policy = ? AND hash = ? AND fragment = ? AND pending = ?"

@@ -135,7 +135,8 @@ def _info(store: Store) -> dict[str, Any]:
 
 
 def _marks(store: Store) -> Marks | None:
-    return None if store.option(RatelimitSettings).container_ratelimits else Marks(account=(SAID,))
+    wanted = store.option(RatelimitSettings)
+    return None if wanted.container_ratelimits or wanted.account_blacklist else Marks(account=(SAID,))
 
 
 LAYER = Layer("ratelimit", make, _info, settings=RatelimitSettings, marks=_marks)
