@@ -15,7 +15,18 @@ from tests.cluster.faults.faults import KINDS
 from tests.cluster.faults.net import make_bridge
 
 INSIDE = "MALDON_TEST_FAULTS_INSIDE"
-OWN = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc")
+OWN = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount",
+    "--mount-proc",
+)
 
 
 async def go(folder: Path, wanted: argparse.Namespace) -> bool:
