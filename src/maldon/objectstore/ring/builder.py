@@ -92,6 +92,7 @@ def rebalance(plan: Plan, now_h: int, dice: random.Random) -> Outcome:
     work.empty_removed()
     work.spread()
     work.level()
+    work.exchange()
     return work.outcome()
 
 
@@ -171,6 +172,36 @@ class _Round:
                 if there is None or (strict and self._crowd(part, row, there) > self._crowd(part, row, here)):
                     continue
                 self._put(part, row, there)
+
+    def exchange(self) -> None:
+        """Replicas that are more than their disk's share while the disks that lack some have one of the same partition
+        already: by way of a third disk, which gives one of another partition for it.
+        """
+        lacking = [id_ for id_, share in self.share.items() if self.held[id_] < share]
+        givers: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        if lacking:
+            for part, row in self._replicas():
+                if self._movable(part):
+                    givers[self.table[row][part]].append((part, row))
+        for part, row in self._replicas() if givers else ():
+            here = self.table[row][part]
+            if here in self.most and self.held[here] > self.most[here] and self._movable(part):
+                self._exchange(part, row, lacking, givers)
+
+    def _exchange(self, part: int, row: int, lacking: list[int], givers: dict[int, list[tuple[int, int]]]) -> None:
+        own = self._holders(part)
+        for third in sorted(self.share.keys() - own):
+            while givers[third]:
+                given, line = givers[third].pop()
+                others = self._holders(given)
+                there = next((i for i in lacking if self.held[i] < self.share[i] and i not in others), None)
+                if there is not None and given != part and third in others and self._movable(given):
+                    self._put(given, line, there)
+                    self._put(part, row, third)
+                    return
+
+    def _holders(self, part: int) -> set[int]:
+        return {self.table[row][part] for row in self._rows(part)}
 
     def _replicas(self) -> Iterator[tuple[int, int]]:
         return ((part, row) for part in self.order for row in self._rows(part))
