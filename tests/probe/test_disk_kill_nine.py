@@ -9,6 +9,7 @@ import random
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import count
 
 import pytest
 
@@ -94,7 +95,9 @@ async def test_nothing_that_was_answered_is_lost(tmp_path):
     root = tmp_path / "disk"
     async with opened(root, SETTINGS):
         pass
-    for number in range(6):
+    for number in count():
+        if number >= 6 and ledger.writes() > 200:  # on a slow disk that takes more rounds
+            break
         lives = [random.uniform(0.05, 1.5) for _ in range(2)]
         await asyncio.gather(*(write_until_killed(root, ledger, life) for life in lives))
         if number % 3 == 1:
@@ -102,7 +105,6 @@ async def test_nothing_that_was_answered_is_lost(tmp_path):
         async with opened(root, SETTINGS) as device:
             await check(device, ledger)
             kept = rows_of(device)
-    assert ledger.writes() > 200
     lose_index(root)
     async with opened(root, SETTINGS) as device:
         assert rows_of(device) == kept
