@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds import CLIENTS, running_cloud
+from tests.clouds import CLIENTS, running_cloud, wait_for
 
 SDK_WALK = Path(__file__).with_name("object_sdk_walk.py")
 GIB, MIB = 1 << 30, 1 << 20
@@ -214,7 +214,8 @@ def test_rclone_keeps_a_tree(rclone):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(content)
     rclone("copy", "tree", "store:box/inner")
-    assert re.search(r"^ +1002 .* 4 box$", rclone("lsd", "store:"), re.MULTILINE)
+    counted = re.compile(r"^ +1002 .* 4 box$", re.MULTILINE)
+    wait_for("the account counts its container", lambda: counted.search(rclone("lsd", "store:")), 20)
     rclone("check", "tree", "store:box/inner")
     rclone("check", "--download", "tree", "store:box/inner")
     assert rclone.lines("lsf", "store:box/inner") == ["a.txt", "sub/"]
