@@ -171,6 +171,17 @@ async def test_a_debt_that_was_not_settled_is_owed_after_a_restart(tmp_path, los
         assert await Survey(device).debts() == ([], None)
 
 
+async def test_puts_that_overtake_each_other_after_a_post_are_owed_as_the_newest(tmp_path):
+    async with opened(tmp_path) as device:
+        await device.put(0, path("o"), Put(1000, {}), b"old", [TOLD])
+        await device.post(0, path("o"), 9000, {"x-object-meta-p": "posted"}, [TOLD])
+        puts = (device.put(0, path("o"), Put(at, {}), b"data", [TOLD]) for at in (3000, 2000))
+        await asyncio.gather(*puts)
+    async with opened(tmp_path) as device:
+        ((debt,), _) = await Survey(device).debts()
+        assert (debt.version, debt.row.measured_at, debt.teach) == (9000, 3000, [TOLD])
+
+
 @pytest.mark.parametrize("lost", [False, True])
 async def test_what_a_commit_has_to_tell_is_owed_of_the_whole_object(tmp_path, lost):
     whole = Whole("0" * 32, 9, 1 << 20, "isa_l_rs_vand/2+1")

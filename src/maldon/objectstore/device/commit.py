@@ -213,8 +213,8 @@ class GroupCommit:
         self._timer = None
         old = self._young.take_old(GRACE_S)
         if old:
-            if self._told_most is None:
-                self._told_most = min(debt.entry.at for _, debt in old)
+            first = min(debt.entry.at for _, debt in old)
+            self._told_most = first if self._told_most is None else min(first, self._told_most)
             noted = self.change(lambda db: owe(db, [debt for _, debt in old]))
             noted.add_done_callback(partial(self._noted, old))
         if self._young:

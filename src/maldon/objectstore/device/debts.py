@@ -39,6 +39,9 @@ class YoungDebts:
         return len(self._debts)
 
     def add(self, path: Path, entry: Entry, teach: Sequence[Teaching]) -> None:
+        before = self._debts.get((path, entry.posted))
+        if before is not None and before.entry.version > entry.version:
+            return  # two PUTs overtook each other, both with the metadata of one POST: the disk holds the newer
         self._debts.pop((path, entry.posted), None)  # its place is among the last now
         self._debts[path, entry.posted] = Young(entry, teach, time.monotonic())
 
