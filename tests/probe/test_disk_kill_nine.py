@@ -89,6 +89,13 @@ async def check(device, ledger):
             assert (record.headers == {"x-object-meta-n": "1"}) == (record.posted_at == record.timestamp)
 
 
+def versions_of(device):
+    """What the index says but where it lies: a compaction that was killed leaves a record and its copy, and either is
+    as good. `check` reads them.
+    """
+    return {row[:7] + row[10:] for row in rows_of(device)}
+
+
 @pytest.mark.timeout(300)
 async def test_nothing_that_was_answered_is_lost(tmp_path):
     ledger = Ledger()
@@ -104,8 +111,8 @@ async def test_nothing_that_was_answered_is_lost(tmp_path):
             lose_index(root)
         async with opened(root, SETTINGS) as device:
             await check(device, ledger)
-            kept = rows_of(device)
+            kept = versions_of(device)
     lose_index(root)
     async with opened(root, SETTINGS) as device:
-        assert rows_of(device) == kept
+        assert versions_of(device) == kept
         await check(device, ledger)
