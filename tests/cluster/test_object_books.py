@@ -85,16 +85,21 @@ async def test_a_disk_that_was_wiped_gets_its_books_whole(nodes):
     assert await loops[1].holds(BOX) == before
 
 
-async def test_a_container_is_sharded_over_nodes(nodes):
-    asker = nodes[0].asker()
+async def filled(nodes):
+    """The nodes' loops and the names of a box with more rows than a shard may have from now on."""
+    asker, names = nodes[0].asker(), [f"{n:02d}" for n in range(20)]
     await asker("PUT", "box")
-    names = [f"{n:02d}" for n in range(20)]
     for name in names:
         assert (await asker("PUT", f"box/{name}", b"12345")).status == 201
     loops = [Loops(node) for node in nodes]
     for one in loops:
         for shelf in one.books.shelves.values():
             shelf.settings = replace(shelf.settings, shard_rows=8)
+    return loops, names
+
+
+async def test_a_container_is_sharded_over_nodes(nodes):
+    loops, names = await filled(nodes)
     for _ in range(3):
         for one in loops:
             await one.sharder.once()
@@ -118,15 +123,7 @@ async def test_a_container_is_sharded_over_nodes(nodes):
 
 
 async def test_empty_shards_are_joined_over_nodes(nodes):
-    asker = nodes[0].asker()
-    await asker("PUT", "box")
-    names = [f"{n:02d}" for n in range(20)]
-    for name in names:
-        assert (await asker("PUT", f"box/{name}", b"12345")).status == 201
-    loops = [Loops(node) for node in nodes]
-    for one in loops:
-        for shelf in one.books.shelves.values():
-            shelf.settings = replace(shelf.settings, shard_rows=8)
+    loops, names = await filled(nodes)
 
     async def tend():
         for _ in range(4):
@@ -137,7 +134,7 @@ async def test_empty_shards_are_joined_over_nodes(nodes):
 
     await tend()
     for name in names[4:]:
-        assert (await asker("DELETE", f"box/{name}")).status == 204
+        assert (await nodes[0].asker()("DELETE", f"box/{name}")).status == 204
     await tend()
     place = loops[0].placing.book(BOX)
     for one, node in zip(loops, nodes, strict=True):

@@ -6,13 +6,13 @@ these with a ledger of what was answered.
 
 import asyncio
 import random
-import sys
 from collections import defaultdict
 
 import pytest
 
 from maldon.objectstore.daemons.pay_debts import PayDebts
 from tests.count_writer import BOXES, OPTIONS, loops
+from tests.killed_writer import write_until_killed
 from tests.object_cloud import object_store
 
 
@@ -22,36 +22,18 @@ class Ledger:
     def __init__(self):
         self.done, self.begun, self.writes = {}, {}, 0
 
-    async def read(self, lines):
-        while line := await lines.readline():
-            if line.endswith(b"\n"):
-                word, box, name, size = line.decode().split()
-                key = box, name
-                if word == "begin":
-                    self.begun[key] = int(size)
-                else:
-                    self.done[key] = int(size)
-                    del self.begun[key]
-                    self.writes += 1
+    def note(self, line):
+        word, box, name, size = line.split()
+        key = box, name
+        if word == "begin":
+            self.begun[key] = int(size)
+        else:
+            self.done[key] = int(size)
+            del self.begun[key]
+            self.writes += 1
 
     def may_be(self, key):
         return {self.done.get(key, -1), self.begun.get(key, self.done.get(key, -1))}
-
-
-async def write_until_killed(home, name, ledger, seconds):
-    writer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.count_writer", home, name, "6", stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        while (line := await writer.stdout.readline()) != b"ready\n":
-            assert line, "the writer could not open the store"
-        reading = asyncio.ensure_future(ledger.read(writer.stdout))
-        await asyncio.sleep(seconds)
-        assert writer.returncode is None, "the writer ended by itself"
-    finally:
-        writer.kill()
-        await writer.wait()
-    await reading
 
 
 async def settle(store):
@@ -89,7 +71,11 @@ async def test_totals_are_exact_after_any_crash(tmp_path):
     ledger = Ledger()
     for _ in range(4):
         lives = [random.uniform(0.5, 3) for _ in range(2)]
-        await asyncio.gather(*(write_until_killed(tmp_path, "ab"[n], ledger, life) for n, life in enumerate(lives)))
+        written = (
+            write_until_killed("tests.count_writer", tmp_path, name, 6, seconds=life, note=ledger.note)
+            for name, life in zip("ab", lives, strict=True)
+        )
+        await asyncio.gather(*written)
         async with object_store(tmp_path, *OPTIONS) as store:
             await settle(store)
             await check(store, ledger)

@@ -6,7 +6,6 @@ that write, and its container is told or still owed. Not one round, but many on 
 
 import asyncio
 import random
-import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,6 +15,7 @@ import pytest
 from maldon.objectstore.device.survey import Survey
 from tests.disk_writer import SETTINGS, body_of
 from tests.disks import bytes_of, lose_index, opened, path, rows_of
+from tests.killed_writer import write_until_killed
 
 NAMES = 40
 
@@ -39,28 +39,6 @@ class Ledger:
 
     def writes(self) -> int:
         return sum(map(len, self.done.values()))
-
-
-async def write_until_killed(root, ledger, seconds):
-    writer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.disk_writer", root, "12", str(NAMES), "60", stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        while (line := await writer.stdout.readline()) != b"ready\n":
-            assert line, "the writer could not open the disk"
-        reading = asyncio.ensure_future(read_all(writer.stdout, ledger))
-        await asyncio.sleep(seconds)
-        assert writer.returncode is None, "the writer ended by itself"
-    finally:
-        writer.kill()
-        await writer.wait()
-    await reading
-
-
-async def read_all(lines, ledger):
-    while line := await lines.readline():
-        if line.endswith(b"\n"):
-            ledger.note(line.decode())
 
 
 async def check(device, ledger):
@@ -106,7 +84,8 @@ async def test_nothing_that_was_answered_is_lost(tmp_path):
         if number >= 6 and ledger.writes() > 200:  # on a slow disk that takes more rounds
             break
         lives = [random.uniform(0.05, 1.5) for _ in range(2)]
-        await asyncio.gather(*(write_until_killed(root, ledger, life) for life in lives))
+        words = ("tests.disk_writer", root, 12, NAMES, 60)
+        await asyncio.gather(*(write_until_killed(*words, seconds=life, note=ledger.note) for life in lives))
         if number % 3 == 1:
             lose_index(root)
         async with opened(root, SETTINGS) as device:

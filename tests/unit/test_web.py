@@ -147,6 +147,24 @@ async def test_a_refusal_has_the_shape_of_its_api(things, method, path, body, he
     assert "looked" not in got.body.decode()
 
 
+async def test_a_wrong_method_is_told_the_right_ones(things):
+    allowed = [(await things(method, "/things/v1/things")).headers["allow"] for method in ("DELETE", "OPTIONS")]
+    assert allowed == ["GET, OPTIONS, POST"] * 2
+    assert (await things("OPTIONS", "/things/v1/things")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "base"),
+    [
+        ({"X_Forwarded_Proto": "https", "X_Forwarded_Host": "a.test:8443"}, "https://a.test:8443/things"),
+        ({"Forwarded": 'proto=HTTPS; host="a.test", host=b.test', "X_Forwarded_Host": "c"}, "https://a.test/things"),
+        ({"Forwarded": "nonsense", "X_Forwarded_Proto": "gopher"}, "http://cloud.test/things"),
+    ],
+)
+async def test_a_proxy_says_how_the_client_reached_it(things, headers, base):
+    assert (await things("POST", "/things/v1/things", {"name": "a"}, **headers)).json["base"] == base
+
+
 async def test_malformed_json_is_refused(things):
     for body in (b"{", b"[" * 100_000, b"\xff", b'{"name": "\\ud800"}'):
         got = await things("POST", "/things/v1/things", body=body, Content_Type="application/json")

@@ -25,6 +25,7 @@ from maldon.objectstore.daemons.take_stock import TakeStock
 from maldon.objectstore.daemons.tend import Tending
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.mounting import prepare
+from maldon.objectstore.device.opening import MARK
 from maldon.objectstore.device.settings import DeviceSettings
 from maldon.objectstore.disks import Disk, Disks
 from maldon.objectstore.figures import WRITE_S, Counting, shown
@@ -169,7 +170,7 @@ def held_here(cluster: Cluster, path: Path, policies: Sequence[int]) -> list[tup
     found: list[tuple[str, dict[str, Any]]] = []
     for name in cluster.device_names():
         root = cluster.folder / name
-        if not (root / "device.json").exists():
+        if not (root / MARK).exists():
             continue
         if path.object:
             hashed = cluster.secrets.path_hash(path)
@@ -177,8 +178,7 @@ def held_here(cluster: Cluster, path: Path, policies: Sequence[int]) -> list[tup
                 (name, {"policy": policy, **one}) for policy in policies for one in held_objects(root, policy, hashed)
             ]
         else:
-            ring = cluster.rings.container() if path.container else cluster.rings.account()
-            book = held_book(root, ring.partition(path), path, ring.hashed(path))
+            book = held_book(root, cluster.rings, path)
             found += [] if book is None else [(name, book)]
     return found
 

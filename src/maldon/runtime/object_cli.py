@@ -20,8 +20,8 @@ from maldon.objectstore.path import Path
 from maldon.objectstore.policies import Policies, Policy
 from maldon.objectstore.proxy.placing import Place, Placing
 from maldon.objectstore.ring.device import RingDevice
-from maldon.runtime.home import Home, Trouble
-from maldon.runtime.object_home import cluster_of
+from maldon.runtime.home import Trouble
+from maldon.runtime.object_home import cluster_of, secrets_file
 from maldon.runtime.options import HOME
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ def _curl(home: File, policy: int, path: Path, device: RingDevice) -> str:
     import shlex
     from urllib.parse import quote
 
-    secrets = shlex.quote(str(Home(home) / "objects" / "cluster.json"))
+    secrets = shlex.quote(str(secrets_file(home)))
     key = f"""jq -r '"x-maldon-cluster-key: "+.cluster_key' {secrets}"""
     return f"{key} | curl -sH @- {shlex.quote(_url(policy, device) + quote(str(path)))}"
 

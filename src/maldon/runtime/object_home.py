@@ -25,9 +25,14 @@ def policies_of(home: Path) -> Policies:
         raise Trouble(str(error)) from error
 
 
+def secrets_file(home: Path) -> Path:
+    """Where a home has what the nodes of its cluster share."""
+    return Home(home) / "objects" / "cluster.json"
+
+
 def secrets_of(home: Path) -> Secrets:
     """What the nodes of the cluster share. Raises Trouble when the home has none."""
-    file = Home(home) / "objects" / "cluster.json"
+    file = secrets_file(home)
     found = read_secrets(file)
     if found is None:
         raise Trouble(

@@ -13,14 +13,14 @@ from maldon.objectstore.recon.asking import Asking
 from maldon.objectstore.recon.report import NodeReport, decode, differences
 from maldon.objectstore.ring.file import BadRing, accept
 from maldon.runtime.home import Home, Trouble
-from maldon.runtime.object_home import policies_of, secrets_of, settings_of
+from maldon.runtime.object_home import policies_of, secrets_file, secrets_of, settings_of
 from maldon.runtime.ring_rounds import ring_path
 
 
 def join(home: File, peer: str) -> Iterator[str]:
     """Fetch the rings; a line for each, then what comes next. Raises Trouble."""
     Home(home).make()
-    file, settings = Home(home) / "objects" / "cluster.json", settings_of(home)
+    file, settings = secrets_file(home), settings_of(home)
     if not file.exists():
         raise Trouble(f"Copy objects/cluster.json of any node of the cluster to {file} first: it is the cluster's key.")
     if not settings.address:

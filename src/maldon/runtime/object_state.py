@@ -16,14 +16,14 @@ from maldon.objectstore import service as objectstore
 from maldon.objectstore.recon.report import SILENT_S, NodeReport, silent, troubles
 from maldon.objectstore.recon.stock import ABSENT
 from maldon.runtime.home import Home
-from maldon.runtime.object_home import cluster_of
+from maldon.runtime.object_home import cluster_of, secrets_file
 
 _LEFT = re.compile(r"\..+\.(\d+)")  # what a process was writing when it died: .name.pid
 
 
 def has_store(home: Home) -> bool:
     """Whether an object store was ever started here."""
-    return (home / "objects" / "cluster.json").exists()
+    return secrets_file(home.path).exists()
 
 
 def report(home: Home) -> NodeReport:
@@ -91,7 +91,7 @@ def _of_processes(cluster: objectstore.Cluster, seen: NodeReport, run: dict[str,
 
 def fixes(home: Home) -> Iterator[str]:
     """What can be put right without asking: it is done, and said."""
-    secrets = home / "objects" / "cluster.json"
+    secrets = secrets_file(home.path)
     if secrets.exists() and stat.S_IMODE(secrets.stat().st_mode) & 0o077:
         secrets.chmod(0o600)
         yield f"{secrets} is for its owner alone"
@@ -110,6 +110,6 @@ def _left(folder: File) -> Iterator[File]:
 
 def fixable(home: Home) -> Iterator[str]:
     """What `fixes` would put right."""
-    secrets = home / "objects" / "cluster.json"
+    secrets = secrets_file(home.path)
     if secrets.exists() and stat.S_IMODE(secrets.stat().st_mode) & 0o077:
         yield f"{secrets} can be read by others: whoever has it can read and write every disk (--fix)"

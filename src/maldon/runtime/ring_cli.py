@@ -36,8 +36,8 @@ from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.file import alone, write
 from maldon.objectstore.rings import check_replicas, object_ring
 from maldon.objectstore.secrets import read_secrets
-from maldon.runtime.home import Home, Trouble
-from maldon.runtime.object_home import policies_of
+from maldon.runtime.home import Trouble
+from maldon.runtime.object_home import policies_of, secrets_file
 from maldon.runtime.options import HOME
 from maldon.runtime.ring_rounds import (
     Round,
@@ -194,7 +194,7 @@ def replace(home: Path, old: str, new: str, *, force: bool) -> None:
 
 
 def _answers(home: Path, address: str) -> None:
-    secrets = read_secrets(Home(home) / "objects" / "cluster.json")
+    secrets = read_secrets(secrets_file(home))
     asking = Asking(secrets.cluster_key if secrets else "")
     answer = asyncio.run(asking.ask_all([address], "/rings/account"))[address]
     if answer.status not in {200, 404}:  # it need not have rings yet

@@ -19,9 +19,9 @@ from maldon.objectstore.ring.changing import unsound
 from maldon.objectstore.ring.file import BadRing, alone, dump, read, write
 from maldon.objectstore.secrets import read_secrets
 from maldon.runtime.home import Home, Trouble
+from maldon.runtime.object_home import secrets_file
 
 PUSH_S = 30.0
-Change = Callable[[str, Plan], Plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,9 @@ def push(home: Path, also: Iterable[str] = ()) -> Iterable[str]:
     plans = {name: read_ring(ring_path(home, name)) for name in ring_names(home)}
     whole = {name: dump(plan) for name, plan in plans.items() if plan.table}
     addresses = {device.address for plan in plans.values() for device in plan.devices} | set(also)
-    secrets = read_secrets(Home(home) / "objects" / "cluster.json")
+    secrets = read_secrets(secrets_file(home))
     if secrets is None:
-        return [f"{Home(home) / 'objects' / 'cluster.json'} is not here: no node takes a ring without its key."]
+        return [f"{secrets_file(home)} is not here: no node takes a ring without its key."]
     wanted = {(address, f"/rings/{name}"): ring for address in addresses for name, ring in whole.items()}
     answers = asyncio.run(Asking(secrets.cluster_key, PUSH_S).ask(wanted))
     lines = []

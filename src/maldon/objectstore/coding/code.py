@@ -11,7 +11,7 @@ The codes are pyeclib's, an extra, imported when a policy wants it. It keeps the
 type bytes: `_checked` sees to that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -126,5 +126,4 @@ def read_code(text: str) -> Code:
     return Code(kind, data, parity, segment_bytes)
 
 
-Codes = Mapping[int, Code]
 """By the index of the storage policy; whole copies have none."""

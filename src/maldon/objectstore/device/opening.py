@@ -25,7 +25,7 @@ from maldon.objectstore.node import NoSpace
 
 log = structlog.get_logger()
 FORMAT = 1
-MARK = "device.json"
+MARK, INDEX = "device.json", "index.db"
 SEGMENTS, LARGE, QUARANTINE = "segments", "large", "quarantine"
 
 
@@ -101,7 +101,7 @@ def _opening(root: Path) -> Iterator[None]:
 
 def _open_index(root: Path, lock: int, changes: Changes) -> Index:
     try:
-        index = Index(root / "index.db")
+        index = Index(root / INDEX)
         if index.read_note("whole"):
             return index
         index.close()
@@ -115,9 +115,9 @@ def _open_index(root: Path, lock: int, changes: Changes) -> Index:
 
 
 def _build_index(root: Path, changes: Changes) -> Index:
-    for name in ("index.db", "index.db-wal", "index.db-shm"):
+    for name in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm"):
         (root / name).unlink(missing_ok=True)
-    index = Index(root / "index.db")
+    index = Index(root / INDEX)
     taken = recover(root / SEGMENTS, index, changes)
     with index.locked() as db:
         set_note(db, "whole", 1)

@@ -74,13 +74,10 @@ class Proxy:
 
     async def _send(self, method: str, response: Response, trans_id: str, receive: Any, send: Any) -> None:
         headers, body = response.headers, response.body
-        if response.status in BODILESS:
-            if response.status == 204:
-                headers["content-length"] = "0"
-        elif isinstance(body, bytes) and "content-length" not in headers:
-            headers["content-length"] = str(len(body))
         if response.status == 204:
             headers["content-length"] = "0"  # as Swift has it
+        elif response.status not in BODILESS and isinstance(body, bytes) and "content-length" not in headers:
+            headers["content-length"] = str(len(body))
         try:
             wire = [(wire_name(name), value.encode()) for name, value in headers.items()]
         except UnicodeEncodeError:  # bytes that were no text when they came in

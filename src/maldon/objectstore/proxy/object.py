@@ -223,9 +223,7 @@ async def write(store: Store, path: Path, place: Place, written: Put, body: Inco
 
     async def one(node: Node, spot: Spot, n: int, part: Incoming) -> Record:
         writing = node.put_object(spot, path, written, part, lessons.of(n))
-        record, told = await made(
-            writing, node, spot, path, lambda held: not held.deleted and held.timestamp == written.timestamp
-        )
+        record, told = await made(writing, node, spot, path, is_it)
         if told:
             lessons.done(n)
         assert record is not None

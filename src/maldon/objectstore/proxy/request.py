@@ -27,7 +27,6 @@ MOST_HEADERS = 256
 VERSIONS = {"v1", "v1.0"}
 TRUE = {"true", "1", "yes", "on", "t", "y"}
 NOWHERE = Path("")
-MARKERS = {"marker", "end_marker"}  # may lie between any two names
 
 
 class CutOff(BadRequest):

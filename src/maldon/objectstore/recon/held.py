@@ -18,6 +18,7 @@ from maldon.objectstore.books import heading
 from maldon.objectstore.books.database import FILE, Database
 from maldon.objectstore.books.item import kind_of
 from maldon.objectstore.books.syncing import standing
+from maldon.objectstore.device import opening
 from maldon.objectstore.device.debts import decode_owed
 from maldon.objectstore.device.large import BLOCK_BYTES, read_block, shelf
 from maldon.objectstore.device.merge import DELETED, FORGOTTEN, LARGE, MARK_SLOT, Entry
@@ -25,6 +26,7 @@ from maldon.objectstore.device.record import Damaged, Meta, decode_meta, unpack
 from maldon.objectstore.device.segment import magic_of
 from maldon.objectstore.node import WHOLE, Home, Range
 from maldon.objectstore.path import Path
+from maldon.objectstore.rings import Rings
 from maldon.objectstore.timestamp import text
 
 PATIENCE_MS = 5000
@@ -34,7 +36,7 @@ Facts = dict[str, Any]
 
 def held_objects(root: File, policy: int, hashed: bytes) -> list[Facts]:
     """Every version that a disk has of an object, the newest first. For a thread. Raises OSError, apsw.Error."""
-    db = apsw.Connection(str(root / "index.db"), flags=apsw.SQLITE_OPEN_READWRITE)
+    db = apsw.Connection(str(root / opening.INDEX), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         db.set_busy_timeout(PATIENCE_MS)
         db.pragma("query_only", 1)
@@ -76,7 +78,7 @@ def _version(root: File, row: Entry, segment: str | None) -> Facts:
         "etag": record.etag,
         "headers": record.headers,
         "size": record.size,
-        "file": str(root / "large" / shelf(meta.file) / meta.file) if meta.file else None,
+        "file": str(root / opening.LARGE / shelf(meta.file) / meta.file) if meta.file else None,
         "checksum": checked,
     }
 
@@ -89,14 +91,14 @@ def _state(row: Entry) -> str:
 
 def _record(root: File, row: Entry, segment: str) -> tuple[Meta, str]:
     """What the record says, and "right" or why its bytes are not what was written."""
-    with (root / "segments" / segment).open("rb", 0) as file:
+    with (root / opening.SEGMENTS / segment).open("rb", 0) as file:
         data = os.pread(file.fileno(), row.head + (0 if row.flags & LARGE else row.size), row.at)
     head, raw = unpack(magic_of(segment), data)
     meta: Meta = decode_meta(raw)
     if not meta.file:
         right = crc32(data[row.head :]) == head.body_crc
         return meta, "right" if right else "wrong: the body is not what was written"
-    large = root / "large" / shelf(meta.file) / meta.file
+    large = root / opening.LARGE / shelf(meta.file) / meta.file
     try:
         with large.open("rb", 0) as file:
             for number in range(-(-meta.record.size // BLOCK_BYTES)):
@@ -106,9 +108,10 @@ def _record(root: File, row: Entry, segment: str) -> tuple[Meta, str]:
     return meta, "right"
 
 
-def held_book(root: File, partition: int, path: Path, hashed: bytes) -> Facts | None:
+def held_book(root: File, rings: Rings, path: Path) -> Facts | None:
     """What a disk has of an account or a container; None for nothing. For a thread. Raises OSError, apsw.Error."""
-    folder = root / kind_of(path).value / str(partition) / hashed.hex()
+    ring = rings.container() if path.container else rings.account()
+    folder = root / kind_of(path).value / str(ring.partition(path)) / ring.hashed(path).hex()
     if not (folder / FILE).exists():
         return None
     db = Database(folder, 1000)

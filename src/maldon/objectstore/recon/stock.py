@@ -14,7 +14,9 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from maldon.objectstore.books import shelf
 from maldon.objectstore.books.item import Kind
+from maldon.objectstore.device.opening import INDEX, MARK, QUARANTINE
 from maldon.objectstore.timestamp import TICKS
 
 MOST_DEBTS = 100_000  # that are counted
@@ -43,14 +45,14 @@ def look(root: Path, reserve_percent: int, *, count: bool = False) -> DiskState:
         room = os.statvfs(root)
     except OSError as error:
         return DiskState(ABSENT, f"{root} cannot be read: {error.strerror}")
-    if not (root / "device.json").exists():
+    if not (root / MARK).exists():
         return DiskState(ABSENT, f"{root} is no disk of ours: is it mounted?", os.path.ismount(root))
     free = max(0, (room.f_bavail - room.f_blocks * reserve_percent // 100) * room.f_frsize)
     state, said = _writable(root, free)
     objects, policies = _quarantined_objects(root)
-    debts, oldest, held = _rows(root / "index.db", count=count)
+    debts, oldest, held = _rows(root / INDEX, count=count)
     books = sum(1 for kind in Kind for _ in _books(root / kind.value))
-    aside = {kind.value: _entries(root / "quarantined" / kind.value) for kind in Kind} | {"objects": objects}
+    aside = {kind.value: _entries(root / shelf.QUARANTINE / kind.value) for kind in Kind} | {"objects": objects}
     return DiskState(
         state, said, os.path.ismount(root), room.f_blocks * room.f_frsize, free, aside, policies, debts, oldest, held,
         books,
@@ -75,7 +77,7 @@ def _quarantined_objects(root: Path) -> tuple[int, dict[int, int]]:
     """How many, and of which policies."""
     policies: dict[int, int] = {}
     with contextlib.suppress(OSError):
-        for entry in os.scandir(root / "quarantine"):
+        for entry in os.scandir(root / QUARANTINE):
             policy = entry.name.partition("-")[0]
             if policy.isdecimal() and not entry.name.endswith(".body"):
                 policies[int(policy)] = policies.get(int(policy), 0) + 1

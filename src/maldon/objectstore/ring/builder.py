@@ -20,8 +20,6 @@ import msgspec
 from maldon.objectstore.ring.device import Column, RingDevice, Tier
 from maldon.objectstore.ring.ring import NOWHERE
 
-MOST_DEVICES = NOWHERE
-
 
 @dataclass(frozen=True)
 class Plan:

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 import apsw
 
 from maldon.kernel.errors import BadRequest, CloudError, Conflict, Forbidden, MethodNotAllowed, NotFound
+from maldon.objectstore.device.opening import MARK
 from maldon.objectstore.node import NoSpace
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.request import Body
@@ -70,7 +71,7 @@ class Side:
         if path is None or not path.account:
             raise BadRequest("The path wants /held/<device>/<policy>/<account>[/<container>[/<object>]].")
         root = self._folder / device
-        if not (root / "device.json").exists():
+        if not (root / MARK).exists():
             raise NotFound(f"There is no disk {device[:50]!r} here.")
         try:
             return encode(await asyncio.to_thread(self._held, root, int(policy), path))
@@ -82,8 +83,7 @@ class Side:
         if path.object:
             hashed = self._rings.account().hashed  # one for all rings
             return held_objects(root, policy, hashed(path))
-        ring = self._rings.container() if path.container else self._rings.account()
-        return held_book(root, ring.partition(path), path, ring.hashed(path))
+        return held_book(root, self._rings, path)
 
     async def _ring(self, scope: Any, receive: Any, name: str) -> bytes:
         self._check(scope)
