@@ -96,10 +96,8 @@ class _Resource:
         self.allow = ", ".join(sorted({*methods, "OPTIONS"}))
 
 
-def _translated(error: Exception) -> CloudError:
-    """Anything that is no refusal is a bug."""
-    if isinstance(error, CloudError):
-        return error
+def _bug(error: Exception) -> CloudError:
+    """What is no refusal is our fault: noted, and answered without details."""
     log.error("bug", exc_info=error)
     return CloudError("An unexpected error prevented the server from fulfilling your request.", internal=repr(error))
 
@@ -146,7 +144,7 @@ def _responder(service: Service, around: Surroundings, path: str, handler: Handl
                 asked = ("WWW-Authenticate", f'Keystone uri="{around.auth_url or request.base}"')
                 reply.headers = (*reply.headers, asked)
         except Exception as error:  # noqa: BLE001 - the last resort: translated, logged, answered
-            reply = _refusal(service, _translated(error), request_id, request)
+            reply = _refusal(service, _bug(error), request_id, request)
         taken = time.perf_counter() - begun
         metrics.observe(service.name, request.method, path, reply.status, taken)
         say.info(

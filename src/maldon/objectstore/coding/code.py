@@ -124,6 +124,3 @@ def read_code(text: str) -> Code:
             f"[object] policies: the segments of 'ec={text}' want {_SEGMENTS.start} to {_SEGMENTS.stop - 1} bytes."
         )
     return Code(kind, data, parity, segment_bytes)
-
-
-"""By the index of the storage policy; whole copies have none."""
