@@ -7,17 +7,20 @@ body whose chunks are wrong is answered 400 at once, one in a coding that is not
 the client had gone. The head of a request has a most of bytes (431) and of seconds (408). Whoever is refused before all
 was sent is listened to a little longer, so that the answer arrives.
 
-And where it is cheaper: the head of an answer waits for its body, so that both leave by one system call. It waits until
-the end of the loop's turn at most.
+And where it is cheaper: an answer is written as `exchange` has it, and a connection that waits for its next request
+has one timer for all of them.
 """
 
 import asyncio
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from maldon.runtime.exchange import Exchange
 
 _LINE = re.compile(rb"([!-~]+ )(\S*)( HTTP/1\.[01]\r)")
 _METHODS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"COPY ")
@@ -46,42 +49,6 @@ _NOT_OFFERED = _said(
 _BAD_BODY = _said("400 Bad Request", "The body is not framed as the headers say: its chunks are not valid.\n")
 
 
-class _Together:
-    """A transport that writes the head of an answer together with what comes next."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._head = b""
-        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
-        self.get_extra_info, self.is_closing = transport.get_extra_info, transport.is_closing
-
-    def write(self, data: bytes | memoryview) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines((head, data))
-        elif data[:9] == b"HTTP/1.1 ":
-            self._head = bytes(data)
-            self._loop.call_soon(self._flush)
-        else:
-            self._transport.write(data)
-
-    def _flush(self) -> None:
-        if self._head and not self.is_closing():
-            self._transport.write(self._head)
-        self._head = b""
-
-    def can_write_eof(self) -> bool:
-        return self._transport.can_write_eof()
-
-    def write_eof(self) -> None:
-        self._flush()
-        self._transport.write_eof()
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-
 class Protocol(HttpToolsProtocol):
     """One connection. `head_s` is how long the head of a request may take."""
 
@@ -90,15 +57,18 @@ class Protocol(HttpToolsProtocol):
         self._head_s = head_s
         self._head_bytes = 0
         self._late: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
         self._method_unknown = self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Together(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(transport)
         self._late = self.loop.call_later(self._head_s, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
 
     def data_received(self, data: bytes) -> None:
         cycle = self.cycle
@@ -119,9 +89,55 @@ class Protocol(HttpToolsProtocol):
             self._in_time()
 
     def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        if not self.cycle.keep_alive:
-            self.cycle.transport = _Closing(self)  # type: ignore[assignment] # as much of one as is asked for
+        scope, parser, before = self.scope, self.parser, self.cycle
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), parser.get_http_version()
+        scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, url.path
+        scope["query_string"] = url.query or b""
+        keep_alive = scope["http_version"] != "1.0" and parser.should_keep_alive()
+        self.cycle = Exchange(
+            scope=scope,
+            transport=self.transport if keep_alive else _Closing(self),  # type: ignore[arg-type] # as much as is asked for
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_response_complete(self) -> None:
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._close_after(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None  # the timer runs on and sees it
+
+    def _close_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        idle = 0.0 if self._idle_since is None else self.loop.time() - self._idle_since
+        if idle < self.timeout_keep_alive:
+            self._close_after(self.timeout_keep_alive - idle)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def on_message_complete(self) -> None:
         self.cycle.more_body = False  # also after the answer, or what follows would be taken for more of the body
@@ -188,7 +204,8 @@ class _Closing:
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
-        self.write, self.is_closing = protocol.transport.write, protocol.transport.is_closing
+        transport = protocol.transport
+        self.write, self.writelines, self.is_closing = transport.write, transport.writelines, transport.is_closing
 
     def close(self) -> None:
         if self._protocol.cycle.more_body:

@@ -105,24 +105,11 @@ def title(status: int) -> str:
         return "Unknown"
 
 
-class _Name(bytes):
-    """A header's name that stays as it is written.
-
-    uvicorn would make it lower-case, as HTTP allows; clients of Swift look for X-Object-Meta-Colour in so many letters.
-    """
-
-    __slots__ = ()
-
-    def lower(self) -> bytes:
-        return self
-
-
-_FRAMING = {"content-length", "transfer-encoding", "connection"}  # which uvicorn looks for itself
+_FRAMING = {"content-length", "transfer-encoding", "connection"}  # which the server looks for itself
 
 
 @lru_cache(maxsize=4096)
 def wire_name(name: str) -> bytes:
     """X-Object-Meta-Colour."""
-    if name in _FRAMING:
-        return name.encode()
-    return _Name(name.encode("latin-1", "replace").title())  # of bytes: only ASCII letters change
+    written = name.encode("latin-1", "replace")
+    return written if name in _FRAMING else written.title()  # of bytes: only ASCII letters change
