@@ -7,7 +7,7 @@ from array import array
 
 import pytest
 
-from maldon.objectstore.node import Put, Spot, Superseded
+from maldon.objectstore.node import NoSpace, Put, Spot, Superseded
 from maldon.objectstore.path import Path, PathHash
 from maldon.objectstore.proxy.object import write
 from maldon.objectstore.proxy.placing import Place, Placing
@@ -90,6 +90,17 @@ async def test_the_newest_is_not_told_by_one_of_three(nodes):
     assert (await asker("GET", "c/o")).body == b"x"
     await nodes[1].start()
     await nodes[2].start()
+
+
+async def test_nothing_is_not_told_where_those_who_might_know_are_left_alone(nodes):
+    asker = nodes[0].asker()
+    patience = asker.proxy.store.placing.patience
+    for node in nodes[1:]:
+        await node.cluster.nodes.own.put_object(at(node), OBJECT, Put(stamp(), {}), b"x")
+    assert (await asker("GET", "c/o")).body == b"x"
+    for node in nodes[1:]:
+        patience.failed(RingDevice(0, 1, 0, node.address, "disk-1", 1.0), NoSpace("full"))
+    assert (await asker("GET", "c/o")).status == 503
 
 
 async def test_metadata_is_not_taken_when_only_one_replica_has_the_object(nodes):

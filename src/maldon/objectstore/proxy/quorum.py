@@ -178,8 +178,13 @@ async def ask(
 
 
 async def _in_turn(placing: Placing, place: Place, verb: Verb[T | None]) -> AsyncGenerator[tuple[T | None, bool], None]:
-    """What each device answers, and whether it is broken; the next is asked when one has answered, or is slow."""
-    devices = iter((*placing.order(place), *placing.handoffs(place)))
+    """What each device answers, and whether it is broken: as those are that rest and are not asked. The next is asked
+    when one has answered, or is slow.
+    """
+    own = placing.order(place)
+    for _ in range(len(place.primaries) - len(own)):
+        yield None, True
+    devices = iter((*own, *placing.handoffs(place)))
     asked: dict[asyncio.Task[T | None], tuple[RingDevice, float]] = {}
     number, more = 0, True
     try:
