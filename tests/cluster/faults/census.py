@@ -1,8 +1,7 @@
 """What the disks of the cluster hold, read from their own files: whether the replicas are the same.
 
 Writers go on while this is asked. So a census is taken first, of the newest that anybody holds; the cluster has healed
-when every disk that ought to hold a thing has it as new as it was then, no other disk has an older one left, and no
-container is owed what it was owed then.
+when every disk that ought to hold a thing has it as new as it was then, and no container is owed what it was owed then.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,10 +96,10 @@ class Census:
             newest = max(held.values(), default=None)
             if newest is None or newest < version or (exact and newest != version):
                 yield f"{where} has {held} of {key[1].hex()}, not {version}"
-        for where, disk in disks.items():
-            held = disk.objects.get(key)
-            if held and where not in own and (exact or max(held.values()) < version):
-                yield f"{where} has {held} of {key[1].hex()} for others"
+        if exact:
+            yield from (
+                f"{w} has {key[1].hex()} for others" for w, d in disks.items() if key in d.objects and w not in own
+            )
 
     def _own(self, ring: Ring, hashed: bytes) -> list[Where]:
         return [(one.address, one.device) for one in ring.nodes(partition(hashed, POWER))]

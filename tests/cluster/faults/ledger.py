@@ -1,13 +1,21 @@
 """What the cluster has promised, name by name.
 
 A write that was answered with success is certain: nothing older may be seen any more. One that failed, or is under way,
-may be there or not, now or later. What was seen before the last fault had healed may still be read by whoever does not
-ask for the newest.
+may be there or not, now or later. Whoever does not ask for the newest may still read what was seen before the last
+fault had healed; and for as long as replicators leave a copy where the ring does not name it, what such a copy is of:
+nodes that reach no others have nothing better to show.
 """
 
 import hashlib
+import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from maldon.objectstore.daemons.replicate_objects import SETTLED_S
+
+STALE_S = SETTLED_S + 15.0  # a round of theirs and the healing after it included
+Snapshot = dict[tuple[str, str], tuple[tuple["State", ...], int]]
 
 
 class State(NamedTuple):
@@ -88,22 +96,25 @@ class Ledger:
     failed: int = 0
     read: int = 0
     unread: int = 0
+    _healed: deque[tuple[float, Snapshot]] = field(default_factory=deque)
 
     def of(self, name: tuple[str, str]) -> Entry:
         return self.entries.setdefault(name, Entry())
 
     def glance(self, name: tuple[str, str], *, newest: bool) -> Glance:
+        while self._healed and self._healed[0][0] <= time.monotonic():
+            for healed, (states, since) in self._healed.popleft()[1].items():
+                self.entries[healed].healed, self.entries[healed].since = states, since
         entry = self.of(name)
         return Glance(entry, newest, tuple(entry.maybe) if newest else entry.may_be_read(), len(entry.begun))
 
-    def now(self) -> dict[tuple[str, str], tuple[tuple[State, ...], int]]:
+    def now(self) -> Snapshot:
         """What everything may be at this moment, for `heal`."""
         return {name: (tuple(entry.maybe), len(entry.begun)) for name, entry in self.entries.items()}
 
-    def heal(self, then: dict[tuple[str, str], tuple[tuple[State, ...], int]]) -> None:
-        """All replicas are at least as new as everything was then."""
-        for name, (healed, since) in then.items():
-            self.entries[name].healed, self.entries[name].since = healed, since
+    def heal(self, then: Snapshot) -> None:
+        """All disks that the ring names are at least as new as everything was then; others will be."""
+        self._healed.append((time.monotonic() + STALE_S, then))
 
     def complain(self, text: str) -> None:
         self.wrong.append(text)
