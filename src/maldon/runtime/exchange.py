@@ -2,7 +2,8 @@
 
 The head of an answer leaves with the first of its body, by one system call. Its lines are checked together, the names
 once for all; framing headers (content-length, transfer-encoding, connection) are looked for in lower case, and other
-names stay as they are written, for clients of Swift look for X-Object-Meta-Colour in so many letters.
+names stay as they are written, for clients of Swift look for X-Object-Meta-Colour in so many letters. A body that has
+come with its head is to be had at once, by the scope's extension AT_HAND.
 """
 
 import re
@@ -22,6 +23,15 @@ class Exchange(RequestResponseCycle):
     """See the module. What an application sends in the wrong order raises RuntimeError."""
 
     _head = b""  # of the answer, until something of its body is there
+
+    def at_hand(self) -> bytes | None:
+        """The extension AT_HAND."""
+        if self.more_body or self.disconnected or self.response_complete or not self.message_event.is_set():
+            return None
+        body, self.body = bytes(self.body), bytearray()
+        self.flow.resume_reading()
+        self.message_event.clear()
+        return body
 
     async def send(self, message: Any) -> None:
         if self.flow.write_paused and not self.disconnected:

@@ -21,6 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from maldon.runtime.exchange import Exchange
+from maldon.web.request import AT_HAND
 
 _LINE = re.compile(rb"([!-~]+ )(\S*)( HTTP/1\.[01]\r)")
 _METHODS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"COPY ")
@@ -109,6 +110,7 @@ class Protocol(HttpToolsProtocol):
             keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )
+        scope["extensions"] = {AT_HAND: self.cycle.at_hand}  # type: ignore[dict-item] # no dict, as no extension of ours is
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:

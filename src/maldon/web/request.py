@@ -16,6 +16,8 @@ from maldon.kernel.errors import BadRequest, NotFound, TooLarge, UnsupportedMedi
 T = TypeVar("T")
 BODY_LIMIT = 1 << 20
 QUERY_LIMIT = 8192
+AT_HAND = "maldon.at_hand"
+"""An extension in a request's scope: a function that gives the whole body, or None if it has not come, or was read."""
 _JSON = msgspec.json.Encoder()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 

@@ -52,8 +52,10 @@ def passing(store: Store, base: Handler, layers: Handler, run: Sequence[Marks]) 
         reads = request.method in READS
         if not reads and request.method not in WRITES:
             return layers(request)
-        if kept and (marked(store.known.remembered(path)) or marked(store.known.remembered_account(path))):
-            return layers(request)
+        if kept:
+            _, container, account = store.known.books(request)
+            if marked(container) or marked(account):
+                return layers(request)
         if not reads or not held:
             return base(request)
         return _read(request) if PLAIN.isdisjoint(headers) else layers(request)

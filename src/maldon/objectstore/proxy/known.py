@@ -13,6 +13,7 @@ from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.changes import Changes
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.proxy.quorum import Living, ask, ask_all
+from maldon.objectstore.proxy.request import ObjectRequest
 from maldon.objectstore.settings import ObjectSettings
 
 MOST = 10_000
@@ -35,6 +36,13 @@ class Known:
     def remembered(self, path: Path) -> Book | None:
         """The account or container of a path, if it was seen just now: no await, for the hot paths."""
         return self._recall(path[:2])
+
+    def books(self, request: ObjectRequest) -> tuple[Path, Book | None, Book | None]:
+        """The path of a request, and what is remembered of its container and account: looked up once for it."""
+        path, seen = request.path, request.books
+        if seen is None or seen[0] is not path:
+            seen = request.books = path, self._recall(path[:2]), self._recall((path[0], ""))
+        return seen
 
     def remembered_account(self, path: Path) -> Book | None:
         """The same of the account of a path."""

@@ -6,6 +6,7 @@ text of another kind, and shown as the bytes that it was. Nothing is kept that c
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.settings import ObjectSettings
@@ -36,6 +37,11 @@ def _any_bytes(name: str, kind: str) -> bool:
     return kind == "object" and name.startswith(ANY_BYTES)
 
 
+@lru_cache(maxsize=4096)
+def _may_be_kept(name: str) -> bool:
+    return name.startswith(KEEPING)
+
+
 def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings) -> None:
     """Raise BadRequest for metadata of a `kind` (object, container, account) that cannot be kept."""
     prefix = f"x-{kind}-meta-"
@@ -43,9 +49,11 @@ def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings
     for name, value in headers.items():
         if len(value) > limits.max_header_size:
             raise BadRequest(f"Header value too long: {name[:128]}")
-        if not value.isascii() and name.startswith(KEEPING) and not (is_text(value) or _any_bytes(name, kind)):
+        if not _may_be_kept(name):
+            continue
+        if not (value.isascii() or is_text(value) or _any_bytes(name, kind)):
             raise BadRequest(f"{name[:128]} must be valid UTF-8")
-        if name.startswith(KEEPING) and has_control(value):
+        if has_control(value):
             raise BadRequest(f"{name[:128]!r} has a control character")
         if name.startswith(prefix):
             length = _check_item(name[len(prefix) :], value, limits)

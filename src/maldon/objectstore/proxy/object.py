@@ -176,7 +176,7 @@ async def _pieces(
 async def put(store: Store, request: ObjectRequest) -> Response:
     """PUT: 201 when a quorum has it."""
     headers, path = request.headers, request.path
-    container = store.known.remembered(path) or await store.known.container(path)
+    container = store.known.books(request)[1] or await store.known.container(path)
     store.permit(request, container, "x-container-write")
     if container is None:
         raise NotFound("")
@@ -237,6 +237,12 @@ async def write(store: Store, path: Path, place: Place, written: Put, body: Inco
     return records[0]
 
 
+@lru_cache(maxsize=4096)
+def _is_kept(name: str) -> bool:
+    """Whether a header is metadata of an object: the same few names are asked for again and again."""
+    return name in KEPT or name.startswith(KEPT_PREFIXES)
+
+
 def _kept(store: Store, request: ObjectRequest) -> dict[str, str]:
     """The metadata to be kept of a PUT. Raises BadRequest, TooLarge, LengthRequired."""
     headers, limits = request.headers, store.settings
@@ -247,10 +253,7 @@ def _kept(store: Store, request: ObjectRequest) -> dict[str, str]:
         raise LengthRequired("Missing Content-Length header.")
     check_names(request.path, limits)
     check_metadata(headers, "object", limits)
-    kept = {
-        name: value for name, value in headers.items()
-        if name in KEPT or (name.startswith("x-object-") and name.startswith(KEPT_PREFIXES))
-    }  # fmt: skip
+    kept = {name: value for name, value in headers.items() if _is_kept(name)}
     kept["content-type"] = content_type(request)
     if (end := wanted_end(headers)) is not None:
         kept["x-delete-at"] = end
@@ -285,9 +288,7 @@ async def post(store: Store, request: ObjectRequest) -> Response:
     place = await _place(store, request, "x-container-write")
     headers, path = request.headers, request.path
     check_metadata(headers, "object", store.settings)
-    kept = {
-        n: v for n, v in headers.items() if n.startswith(META) or (v and (n in KEPT or n.startswith(KEPT_PREFIXES)))
-    }
+    kept = {name: value for name, value in headers.items() if _is_kept(name) and (value or name.startswith(META))}
     kept.pop("x-static-large-object", None)
     if headers.get("content-type"):
         kept["content-type"] = content_type(request)
@@ -338,7 +339,7 @@ def _before(store: Store, records: list[Record | None], request: ObjectRequest) 
 
 async def _place(store: Store, request: ObjectRequest, acl: str) -> Place:
     """Where the object is, once the asker may. Raises NotFound where there is no container."""
-    container: Book | None = store.known.remembered(request.path) or await store.known.container(request.path)
+    container: Book | None = store.known.books(request)[1] or await store.known.container(request.path)
     store.permit(request, container, acl)
     if container is None:
         raise NotFound("")

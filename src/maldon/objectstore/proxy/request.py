@@ -18,7 +18,9 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from maldon.kernel.errors import BadRequest, CloudError, NotOffered, PreconditionFailed, TooLarge
 from maldon.kernel.op import Actor
 from maldon.objectstore import timestamp
+from maldon.objectstore.node import Book
 from maldon.objectstore.path import Path
+from maldon.web.request import AT_HAND
 
 Receive = Callable[[], Awaitable[Any]]
 SMALL = 256 * 1024  # bytes of a body that is read whole before anything is done with it
@@ -43,13 +45,16 @@ class TooSlow(CloudError):
 
 class Body:
     """The bytes that come with a request. `length` is None where they are chunked; `limit` bounds them even so.
-    `footer` is set by a layer that knows more metadata of them once all are read: it is asked then.
+    `footer` is set by a layer that knows more metadata of them once all are read: it is asked then. `at_hand` gives
+    them at once where all have come.
     """
 
-    __slots__ = ("_receive", "_timeout_s", "footer", "length", "limit")
+    __slots__ = ("_at_hand", "_receive", "_timeout_s", "footer", "length", "limit")
 
-    def __init__(self, receive: Receive, length: int | None, timeout_s: float) -> None:
-        self._receive, self._timeout_s = receive, timeout_s
+    def __init__(
+        self, receive: Receive, length: int | None, timeout_s: float, at_hand: Callable[[], bytes | None] | None = None
+    ) -> None:
+        self._receive, self._timeout_s, self._at_hand = receive, timeout_s, at_hand
         self.length = length
         self.limit: int | None = None
         self.footer: Callable[[], dict[str, str]] | None = None
@@ -60,6 +65,10 @@ class Body:
             raise TooLarge("Your request is too large.")
         if self.length == 0:
             return b""
+        if self._at_hand is not None and (body := self._at_hand()) is not None:
+            if len(body) > limit:
+                raise TooLarge("Your request is too large.")
+            return body
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._gather(limit)
@@ -149,12 +158,12 @@ async def _nothing_comes() -> Any:
 class ObjectRequest:
     """See the module. `where` is the decoded path below the mount ("/v1/a/c/o", "/info"); `path` the names in it, empty
     where it is no path of the store. `authorize` is set by the layer that knows who asks; `owner` by it when that one
-    may see what only owners see. `facts` is the layers' own.
+    may see what only owners see. `facts` is the layers' own, `books` what `Known.books` remembered.
     """
 
     __slots__ = (
-        "_facts", "_query", "_timestamp", "actor", "authorize", "base", "body", "client", "headers", "method", "owner",
-        "path", "query_string", "trans_id", "trusted", "version", "where",
+        "_facts", "_query", "_timestamp", "actor", "authorize", "base", "body", "books", "client", "headers", "method",
+        "owner", "path", "query_string", "trans_id", "trusted", "version", "where",
     )  # fmt: skip
 
     def __init__(self, method: str, where: str, headers: dict[str, str], query_string: str, body: Body) -> None:
@@ -167,6 +176,7 @@ class ObjectRequest:
         self._query: dict[str, str] | None = None
         self._timestamp: int | None = None
         self._facts: dict[str, Any] | None = None
+        self.books: tuple[Path, Book | None, Book | None] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -295,8 +305,9 @@ def read_request(scope: Any, receive: Receive, timeout_s: float) -> ObjectReques
     if root and raw.startswith(root.encode()):
         raw = raw[len(root) :]
     request = ObjectRequest(
-        scope["method"], _path(raw), headers, _text(scope["query_string"]), Body(receive, size, timeout_s)
-    )
+        scope["method"], _path(raw), headers, _text(scope["query_string"]),
+        Body(receive, size, timeout_s, scope.get("extensions", {}).get(AT_HAND)),
+    )  # fmt: skip
     request.base = f"{scope['scheme']}://{headers.get('host', 'localhost')}{root}"
     request.client = scope["client"][0] if scope.get("client") else ""
     return request
