@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -304,6 +305,8 @@ async def test_totals_count_nothing_twice_while_shards_are_joined(make_cluster):
 
 @pytest.mark.parametrize("moment", range(0, 60, 4))
 async def test_joining_goes_on_after_it_was_broken_off(make_cluster, moment):
+    threads = ThreadPoolExecutor()
+    asyncio.get_running_loop().set_default_executor(threads)
     kept = [f"{n:03d}" for n in range(0, 400, 25)]
     box = await joined(make_cluster, kept)
     joining = asyncio.ensure_future(box.sharder.once())
@@ -311,6 +314,8 @@ async def test_joining_goes_on_after_it_was_broken_off(make_cluster, moment):
         await asyncio.sleep(0)
     joining.cancel()
     await asyncio.gather(joining, return_exceptions=True)
+    threads.shutdown()  # as they would end with the process
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
     box.cluster.shelf().close()
     again = Box(box.cluster)
     assert await again.names() == kept
