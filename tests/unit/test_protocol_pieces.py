@@ -1,13 +1,16 @@
 """What leaves a connection: head and pieces of an answer, whatever kind of bytes they are; and when it is closed."""
 
 import asyncio
+import gc
 from functools import partial
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from maldon.runtime.exchange import Exchange
 from maldon.runtime.protocol import Protocol
+from maldon.web.request import AT_HAND
 
 GET = b"GET /box HTTP/1.1\r\nHost: here\r\n\r\n"
 
@@ -120,6 +123,33 @@ async def test_a_client_that_wants_no_more_is_let_go(version):
 async def test_what_was_sent_in_one_piece_is_answered_in_turn():
     wire = await answered(answering([(b"content-length", b"1")], b"1"), GET * 3)
     assert b"".join(wire.written).count(b"HTTP/1.1 200 OK") == 3
+
+
+async def test_a_body_that_came_with_its_head_is_at_hand_once():
+    found = []
+
+    async def app(scope, receive, send):
+        at_hand = scope["extensions"][AT_HAND]
+        found.extend([at_hand(), at_hand()])
+        await answering([(b"content-length", b"0")], b"")(scope, receive, send)
+
+    await answered(app, b"PUT /box HTTP/1.1\r\nContent-Length: 3\r\n\r\none")
+    assert found == [b"one", None]
+    await answered(app, b"PUT /box HTTP/1.1\r\nContent-Length: 4\r\n\r\none")
+    assert found[2:] == [None, None]
+
+
+async def test_nothing_is_left_to_the_collector():
+    protocol, _ = connected(answering([(b"content-length", b"0")], b""))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            protocol.data_received(GET)
+            await asyncio.sleep(0.01)
+        assert sum(isinstance(one, Exchange) for one in gc.get_objects()) == 1
+    finally:
+        gc.enable()
 
 
 async def test_a_connection_that_asks_nothing_more_is_closed_and_one_that_does_is_not():

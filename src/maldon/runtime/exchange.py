@@ -80,6 +80,7 @@ class Exchange(RequestResponseCycle):
         self._write(head, body)
         if not more:
             self.response_complete = True
+            self.scope.pop("extensions", None)  # it leads back to us, and nobody should have to look for such rings
             self.message_event.set()
             if not self.keep_alive:
                 self.transport.close()
