@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy import and_, bindparam, case, func, or_, select, update
 
@@ -159,7 +160,7 @@ class Runner:
             id=row.id,
             kind=row.kind,
             subject=row.subject,
-            op=replace(self._op, actor=actor, request_id=row.request_id, asked=set()),
+            op=msgspec.structs.replace(self._op, actor=actor, request_id=row.request_id, asked=set()),
             params=row.params,
             done=row.done,
             state=row.state,
