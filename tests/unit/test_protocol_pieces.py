@@ -92,6 +92,13 @@ async def test_a_head_is_answered_with_no_body_and_the_length_of_one():
     assert wire.written == [b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n"]
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_has_no_body_may_tell_a_length(status):
+    wire = await answered(answering([(b"content-length", b"3")], b"", status=status))
+    assert wire.written[0].endswith(b"\r\ncontent-length: 3\r\n\r\n")
+    assert not wire.closed
+
+
 async def test_a_name_stays_as_it_is_written():
     wire = await answered(answering([(b"X-Object-Meta-Colour", b"blue"), (b"content-length", b"0")], b""))
     assert b"X-Object-Meta-Colour: blue\r\n" in wire.written[0]

@@ -23,6 +23,7 @@ class Exchange(RequestResponseCycle):
     """See the module. What an application sends in the wrong order raises RuntimeError."""
 
     _head = b""  # of the answer, until something of its body is there
+    _bodiless = False
 
     def at_hand(self) -> bytes | None:
         """The extension AT_HAND."""
@@ -55,7 +56,8 @@ class Exchange(RequestResponseCycle):
             raise RuntimeError("A header's value cannot be sent.")
         if (length := framing.get(b"content-length")) is not None:
             self.expected_content_length, self.chunked_encoding = int(length), False
-        elif self.scope["method"] != "HEAD" and status not in _BODILESS:
+        self._bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
+        if length is None and not self._bodiless:
             self.chunked_encoding = True
             if b"transfer-encoding" not in framing:
                 lines.append(b"transfer-encoding: chunked")
@@ -67,7 +69,7 @@ class Exchange(RequestResponseCycle):
 
     def _body(self, body: bytes, *, more: bool) -> None:
         head, self._head = self._head, b""
-        if self.scope["method"] == "HEAD":
+        if self._bodiless:  # a length is that of what a GET, or another GET, would bring
             body, self.expected_content_length = b"", 0
         elif self.chunked_encoding:
             body = b"".join((b"%x\r\n" % len(body), body, b"\r\n")) if body else b""
