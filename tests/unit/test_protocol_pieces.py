@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from functools import partial
 
 import pytest
 import uvicorn
@@ -20,13 +19,14 @@ class Wire(asyncio.Transport):
 
     def __init__(self):
         super().__init__()
-        self.written, self.closed = [], False
+        self.written, self.closed, self.vectors = [], False, 0
 
     def write(self, data):
         self.written.append(bytes(data))
 
     def writelines(self, pieces):
         self.written.append(b"".join(pieces))
+        self.vectors += 1
 
     pause_reading = resume_reading = lambda self: None
 
@@ -39,9 +39,7 @@ class Wire(asyncio.Transport):
 
 def connected(app, **options):
     """A connection to `app`."""
-    config = uvicorn.Config(
-        app, loop="none", http=partial(Protocol), ws="none", lifespan="off", log_config=None, **options
-    )
+    config = uvicorn.Config(app, loop="none", http=Protocol, ws="none", lifespan="off", log_config=None, **options)
     config.load()
     protocol, wire = Protocol(config=config, server_state=ServerState(), app_state={}), Wire()
     protocol.connection_made(wire)
@@ -78,6 +76,7 @@ async def test_a_long_piece_is_not_copied_and_arrives():
     body = b"x" * 100_000
     wire = await answered(answering([(b"content-length", b"100000")], body))
     assert b"".join(wire.written).endswith(b"\r\n\r\n" + body)
+    assert wire.vectors == 1
 
 
 async def test_a_body_of_unknown_length_is_chunked():

@@ -6,7 +6,6 @@ text of another kind, and shown as the bytes that it was. Nothing is kept that c
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 from maldon.kernel.errors import BadRequest
 from maldon.objectstore.settings import ObjectSettings
@@ -37,11 +36,6 @@ def _any_bytes(name: str, kind: str) -> bool:
     return kind == "object" and name.startswith(ANY_BYTES)
 
 
-@lru_cache(maxsize=4096)
-def _may_be_kept(name: str) -> bool:
-    return name.startswith(KEEPING)
-
-
 def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings) -> None:
     """Raise BadRequest for metadata of a `kind` (object, container, account) that cannot be kept."""
     prefix = f"x-{kind}-meta-"
@@ -49,7 +43,7 @@ def check_metadata(headers: Mapping[str, str], kind: str, limits: ObjectSettings
     for name, value in headers.items():
         if len(value) > limits.max_header_size:
             raise BadRequest(f"Header value too long: {name[:128]}")
-        if not _may_be_kept(name):
+        if not name.startswith(KEEPING):
             continue
         if not (value.isascii() or is_text(value) or _any_bytes(name, kind)):
             raise BadRequest(f"{name[:128]} must be valid UTF-8")
