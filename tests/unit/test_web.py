@@ -21,9 +21,6 @@ class Thing(msgspec.Struct, forbid_unknown_fields=True):
     size: int = 1
 
 
-tried = iter((1, 2, 3))
-
-
 async def make(request: Request, op: Op) -> Reply:
     thing = await request.load(Thing)
     op.may("things:make")
@@ -47,11 +44,19 @@ async def broken(_request: Request, _op: Op) -> Reply:
     raise ZeroDivisionError
 
 
-async def contended(_request: Request, _op: Op) -> Reply:
-    turn = next(tried)
-    if turn < 3:
-        raise Stale("Somebody was quicker.")
-    return json(turn)
+def contended():
+    """A handler that is too late twice; it says what it was given at its third turn."""
+    tried = itertools.count(1)
+
+    async def handle(request: Request, op: Op) -> Reply:
+        op.may("things:make")
+        streams = request.method == "PUT"
+        got = b"".join([piece async for piece in request.stream]) if streams else await request.body()
+        if next(tried) < 3:
+            raise Stale("Somebody was quicker.")
+        return json(got.decode())
+
+    return handle
 
 
 async def hello(_request: Request, _op: Op) -> Reply:
@@ -93,7 +98,7 @@ SERVICE = Service(
         "/v1/bytes": {"PUT": (swallow, "things:make"), "GET": (forever, AUTHENTICATED)},
         "/v1/full": {"GET": (full, AUTHENTICATED)},
         "/v1/broken": {"GET": (broken, AUTHENTICATED)},
-        "/v1/contended": {"GET": (contended, AUTHENTICATED)},
+        "/v1/contended": {verb: (contended(), "things:make") for verb in ("GET", "POST", "PUT")},
     },
     (Rule("things:make", "role:member", "Make."), Rule("things:show", "project_id:%(project_id)s", "Show.")),
     COMPUTE,
@@ -172,7 +177,15 @@ async def test_malformed_json_is_refused(things):
 
 
 async def test_somebody_being_quicker_is_tried_again(things):
-    assert (await things("GET", "/things/v1/contended")).json == 3
+    assert (await things("GET", "/things/v1/contended")).json == ""
+
+
+async def test_what_is_tried_again_has_the_same_body_again(things):
+    assert (await things("POST", "/things/v1/contended", "x" * 100_000)).json == f'"{"x" * 100_000}"'
+
+
+async def test_a_body_that_went_by_as_a_stream_is_not_tried_again(things):
+    assert [(await things("PUT", "/things/v1/contended", "x")).status for _ in range(3)] == [409, 409, 200]
 
 
 async def test_the_root_of_a_service_needs_no_token(things):

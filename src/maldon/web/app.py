@@ -167,7 +167,7 @@ def _responder(service: Service, around: Surroundings, path: str, handler: Handl
             try:
                 reply = await handler(request, op)
             except Stale:
-                if tried + 1 == REPEATS:
+                if request.spent or tried + 1 == REPEATS:
                     raise
             else:
                 if not unguarded and rule not in op.asked:

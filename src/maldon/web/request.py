@@ -32,10 +32,11 @@ class Request:
     """One HTTP request as a handler sees it.
 
     `path` holds the variables of the route; `query` every query parameter in order of appearance; `base` is the root of
-    the service as the client reached it ("http://host:port/compute"), without a slash at the end.
+    the service as the client reached it ("http://host:port/compute"), without a slash at the end. It can be handled
+    again unless it is `spent`: its body was taken as a stream.
     """
 
-    __slots__ = ("_headers", "_query", "_receive", "_scope", "method", "path", "version")
+    __slots__ = ("_body", "_headers", "_query", "_receive", "_scope", "method", "path", "spent", "version")
 
     def __init__(
         self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Any]], path: Mapping[str, str]
@@ -45,6 +46,8 @@ class Request:
         if len(self._headers) != len(scope["headers"]):
             self._headers = _joined(scope["headers"])
         self._query: list[tuple[str, str]] | None = None
+        self._body: bytes | None = None
+        self.spent = False
         self.method: str = scope["method"]
         self.path = path
         self.version = (0, 0)
@@ -100,16 +103,18 @@ class Request:
         return [v for k, v in self.query if k == name]
 
     async def body(self, limit: int = BODY_LIMIT) -> bytes:
-        """The whole body. Raises TooLarge beyond `limit` bytes."""
+        """The whole body, as often as it is asked for. Raises TooLarge beyond `limit` bytes."""
         if (self.content_length or 0) > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
-        chunks, size = [], 0
-        async for chunk in self.stream:
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge(f"The body is larger than {limit} bytes.")
-            chunks.append(chunk)
-        return b"".join(chunks)
+        if self._body is None:
+            chunks, size = [], 0
+            async for chunk in self._pieces():
+                size += len(chunk)
+                if size > limit:
+                    raise TooLarge(f"The body is larger than {limit} bytes.")
+                chunks.append(chunk)
+            self._body = b"".join(chunks)
+        return self._body
 
     async def load(self, kind: type[T], limit: int = BODY_LIMIT) -> T:
         """The JSON body as a `kind`. Raises BadRequest naming the field, UnsupportedMedia for another media type."""
@@ -121,6 +126,7 @@ class Request:
     @property
     def stream(self) -> AsyncIterator[bytes]:
         """The body piece by piece, for uploads; once only. A body that was cut raises CutOff where it ends."""
+        self.spent = True
         return self._pieces()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
