@@ -36,7 +36,7 @@ class Nodes:
             raise Unavailable("", internal="the disks of this node are not open, and it has no address")
         remote = self._remotes.get(address)
         if remote is None:
-            remote = self._remotes[address] = Remote(address, self._opened(), self._key)
+            remote = self._remotes[address] = Remote(address, self._opened(), self._key, self._settings)
         return remote
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -46,6 +46,8 @@ class Nodes:
 
     async def close(self) -> None:
         """Let go of every connection."""
+        for remote in self._remotes.values():
+            remote.close()
         self._remotes.clear()
         session, self._session = self._session, None  # before: whoever asks meanwhile gets another
         if session is not None:

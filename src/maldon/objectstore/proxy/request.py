@@ -90,6 +90,12 @@ class Body:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """It, piece by piece. Raises TooLarge beyond `limit`, CutOff, TooSlow."""
+        if self._at_hand is not None and (body := self._at_hand()) is not None:
+            if self.limit is not None and len(body) > self.limit:
+                raise TooLarge("Your request is too large.")
+            if body:
+                yield body
+            return
         size, more, time_of = 0, self.length != 0, asyncio.get_running_loop().time
         waited, fresh = 0.0, 0
         while more:

@@ -1,7 +1,7 @@
 """The disks of another node, through its `storage/server.py`: the same verbs as those of one's own disks.
 
-Connections are kept. A node that does not answer in time, or not at all, is Unavailable; what it refuses is raised here
-as it was raised there.
+What is small goes by `lines`, bodies in pieces by aiohttp; connections are kept. A node that does not answer in time,
+or not at all, is Unavailable; what it refuses is raised here as it was raised there.
 """
 
 import asyncio
@@ -29,7 +29,9 @@ from maldon.objectstore.node import (
     Teaching,
 )
 from maldon.objectstore.path import Path
-from maldon.objectstore.storage.wire import KEY_HEADER, REFUSALS, RESULTS, framed, in_frames, read_frame, revive
+from maldon.objectstore.settings import ObjectSettings
+from maldon.objectstore.storage.lines import Lines
+from maldon.objectstore.storage.wire import KEY_HEADER, PREFIX, RESULTS, framed, in_frames, read_frame, revive
 
 PIECE = 1 << 18
 Bytes = bytes | AsyncIterator[bytes]
@@ -38,8 +40,13 @@ Bytes = bytes | AsyncIterator[bytes]
 class Remote:
     """A node at an address. `session` is the process's, shared by all nodes."""
 
-    def __init__(self, address: str, session: aiohttp.ClientSession, key: str) -> None:
-        self._url, self._session, self._headers = f"http://{address}/v1/", session, {KEY_HEADER: key}
+    def __init__(self, address: str, session: aiohttp.ClientSession, key: str, settings: ObjectSettings) -> None:
+        self._url, self._session, self._headers = f"http://{address}{PREFIX}", session, {KEY_HEADER: key}
+        self._lines = Lines(address, self._headers, settings.connect_timeout_s, settings.node_timeout_s)
+
+    def close(self) -> None:
+        """Let go of the connections that are not the session's."""
+        self._lines.close()
 
     async def put_object(
         self, spot: Spot, path: Path, put: Put, body: Incoming, teach: Sequence[Teaching] = ()
@@ -144,23 +151,28 @@ class Remote:
         return bool(await self._call("take_book", (spot, path, shipment), body))
 
     async def _call(self, verb: str, arguments: tuple[Any, ...], body: Bytes = b"") -> Any:
-        sent: Any = framed(arguments)
-        upload = None
         if isinstance(body, bytes):
-            sent += body
+            try:
+                status, data = await self._lines.post(PREFIX + verb, framed(arguments) + body)
+            except (OSError, TimeoutError) as error:
+                raise Unavailable("", internal=f"{self._url}: {error!r}") from error
+            if status != 200:
+                raise revive(data, status)
         else:
-            sent = upload = _Upload(sent, body)
+            data = await self._upload(verb, _Upload(framed(arguments), body))
+        return RESULTS[verb].decode(memoryview(data)[4:])
+
+    async def _upload(self, verb: str, upload: "_Upload") -> bytes:
         try:
-            response = await self._post(verb, sent if upload is None else upload.pieces())
+            response = await self._post(verb, upload.pieces())
             async with response:
-                data = await response.read()
+                return await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("", internal=f"{self._url}: {error!r}") from error
         except Unavailable:
-            if upload is not None and upload.failed is not None:
+            if upload.failed is not None:
                 raise upload.failed from None  # not the node: whoever gave the bytes
             raise
-        return RESULTS[verb].decode(memoryview(data)[4:])
 
     async def _post(self, verb: str, sent: Any) -> aiohttp.ClientResponse:
         """The response of a verb that was not refused."""
@@ -168,7 +180,7 @@ class Remote:
             response = await self._session.post(self._url + verb, data=sent, headers=self._headers)
             if response.status != 200:
                 async with response:
-                    raise revive(REFUSALS.decode(await response.read()), response.status)
+                    raise revive(await response.read(), response.status)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("", internal=f"{self._url}: {error!r}") from error
         return response

@@ -17,6 +17,7 @@ from maldon.objectstore.storage.wire import (
     ARGUMENTS,
     CALLS,
     KEY_HEADER,
+    PREFIX,
     chained,
     encode,
     framed,
@@ -25,9 +26,9 @@ from maldon.objectstore.storage.wire import (
     refuse,
 )
 from maldon.web import metrics
+from maldon.web.request import AT_HAND
 
 log = structlog.get_logger("object.storage")
-PREFIX = "/v1/"
 
 
 class StorageServer:
@@ -74,7 +75,8 @@ class StorageServer:
         if call is None or scope["method"] != "POST":
             raise NotFound(f"There is no verb {verb[:50]!r}.")
         length = headers.get(b"content-length")
-        pieces = aiter(Body(receive, None if length is None else int(length), self._timeout_s))
+        at_hand = scope.get("extensions", {}).get(AT_HAND)
+        pieces = aiter(Body(receive, None if length is None else int(length), self._timeout_s, at_hand))
         head, rest = await read_frame(pieces)
         try:
             arguments = list(ARGUMENTS[verb].decode(head))

@@ -38,6 +38,7 @@ from maldon.objectstore.node import (
 )
 from maldon.objectstore.path import Path
 
+PREFIX = "/v1/"
 KEY_HEADER = "x-maldon-cluster-key"
 MOST_ARGUMENTS = 16 << 20  # bytes: a batch of rows is the largest
 
@@ -104,8 +105,12 @@ def refuse(error: CloudError) -> Refused:
     return Refused(error.code, error.public, error.held if isinstance(error, Superseded) else 0)
 
 
-def revive(refused: Refused, status: int) -> CloudError:
+def revive(data: bytes, status: int) -> CloudError:
     """The error as it was raised there; what we have no word for is Unavailable."""
+    try:
+        refused = REFUSALS.decode(data)
+    except msgspec.MsgspecError:  # the server's, not the node's
+        return Unavailable("", internal=f"a storage node answered {status}: {data[:200]!r}")
     if refused.code == Superseded.code:
         return Superseded(refused.held)
     kind = _KINDS.get(refused.code)
