@@ -131,11 +131,12 @@ class Survey:
             self._digests[policy, power] = known
         else:
             changed = [number for number, stamp_ in enumerate(now) if stamp_ != known.seen[number]]
-            for number in changed:
-                known.sums[number] = {}
-                low = number.to_bytes(2, "big")
-                high = (number + 1).to_bytes(2, "big") if number + 1 < RANGES else _HIGHEST
-                self._add_up(self._rows(policy, low, high), power, known)
+            with self._reader() as db:
+                for number in changed:
+                    known.sums[number] = {}
+                    low = number.to_bytes(2, "big")
+                    high = (number + 1).to_bytes(2, "big") if number + 1 < RANGES else _HIGHEST
+                    self._add_up(self._rows(db, policy, low, high), power, known)
             known.seen = now
         total: dict[int, int] = {}
         for sums in known.sums:
@@ -144,7 +145,8 @@ class Survey:
         return total
 
     def _look_at_all(self, policy: int, power: int, known: _Digests) -> None:
-        self._add_up(self._rows(policy, b"", _HIGHEST), power, known)
+        with self._reader() as db:
+            self._add_up(self._rows(db, policy, b"", _HIGHEST), power, known)
 
     def _add_up(self, rows: Iterator[Entry], power: int, known: _Digests) -> None:
         for row in rows:
@@ -162,13 +164,20 @@ class Survey:
         return await asyncio.to_thread(self._held, policy, low, end, limit)
 
     def _held(self, policy: int, low: bytes, high: bytes, limit: int | None) -> list[Held]:
-        shown = (row for row in self._rows(policy, low, high) if self._shown(row))
-        return [
-            Held(
-                row.hash, row.timestamp, row.posted, row.fragment, not row.pending, bool(row.flags & DELETED), row.size
-            )
-            for row in islice(shown, limit)
-        ]
+        with self._reader() as db:
+            shown = (row for row in self._rows(db, policy, low, high) if self._shown(row))
+            return [
+                Held(
+                    row.hash,
+                    row.timestamp,
+                    row.posted,
+                    row.fragment,
+                    not row.pending,
+                    bool(row.flags & DELETED),
+                    row.size,
+                )
+                for row in islice(shown, limit)
+            ]
 
     async def wanted(self, policy: int, held: Sequence[Held], fragment: int | None = None) -> list[bytes]:
         """The hashes of those versions that are newer than what is here, or of which that fragment is not here."""
@@ -189,21 +198,20 @@ class Survey:
             return False
         return not row.flags & DELETED or row.timestamp > stamp() - self._reclaim
 
-    def _rows(self, policy: int, low: bytes, high: bytes) -> Iterator[Entry]:
+    def _rows(self, db: apsw.Connection, policy: int, low: bytes, high: bytes) -> Iterator[Entry]:
         """Rows in order of hash, a limited number in each transaction."""
         key = (low, -1000, -1)
-        with self._reader() as db:
-            while True:
-                found = db.execute(
-                    "SELECT * FROM objects WHERE policy = ? AND (hash, fragment, pending) > (?, ?, ?) AND hash < ? "
-                    "ORDER BY hash, fragment, pending LIMIT ?",
-                    (policy, *key, high, _ROWS),
-                ).fetchall()
-                rows = [Entry._make(row) for row in found]
-                yield from rows
-                if len(rows) < _ROWS:
-                    return
-                key = rows[-1].hash, *rows[-1].slot
+        while True:
+            found = db.execute(
+                "SELECT * FROM objects WHERE policy = ? AND (hash, fragment, pending) > (?, ?, ?) AND hash < ? "
+                "ORDER BY hash, fragment, pending LIMIT ?",
+                (policy, *key, high, _ROWS),
+            ).fetchall()
+            rows = [Entry._make(row) for row in found]
+            yield from rows
+            if len(rows) < _ROWS:
+                return
+            key = rows[-1].hash, *rows[-1].slot
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[apsw.Connection]:
