@@ -82,9 +82,25 @@ async def served(app: Any) -> AsyncIterator[str]:
         await asyncio.gather(serving, return_exceptions=True)
 
 
-def syncer(store: Asker, settings: ContainerSyncSettings | None = None) -> SyncContainers:
+class Stepped:
+    """A loop over the containers of a node, stepped by hand: they know of everything that was answered before."""
+
+    def __init__(self, own: Any, loop: Any) -> None:
+        self._own, self._loop = own, loop
+
+    async def once(self) -> Any:
+        await self._own.settle()
+        return await self._loop.once()
+
+    async def all(self) -> Any:
+        await self._own.settle()
+        return await self._loop.all()
+
+
+def syncer(store: Asker, settings: ContainerSyncSettings | None = None) -> Stepped:
     """What pushes a store's containers elsewhere, to be stepped by hand."""
     proxy = store.proxy
     placing = proxy.store.placing
     chosen = settings or proxy.store.option(ContainerSyncSettings)
-    return SyncContainers(placing.nodes.own.books, placing, proxy.handler, chosen)  # type: ignore[attr-defined]
+    own: Any = placing.nodes.own  # type: ignore[attr-defined]
+    return Stepped(own, SyncContainers(own.books, placing, proxy.handler, chosen))

@@ -1,8 +1,11 @@
 """What a node does by itself: debts are paid, objects expire, damage is found, room comes back."""
 
+import asyncio
 import contextlib
 import json
+import shutil
 import time
+from collections import Counter
 
 import pytest
 
@@ -18,6 +21,7 @@ from maldon.objectstore.node import Put, Spot, Teaching
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
 from maldon.objectstore.service import ObjectSettings, disks, open_cluster, proxy_app
+from maldon.objectstore.storage import teachers
 from maldon.objectstore.timestamp import TICKS, stamp
 from tests.harness import NamedTokens
 from tests.object_cloud import ACCOUNT, OTHERS, Asker
@@ -42,7 +46,7 @@ async def test_a_container_hears_later_of_what_it_could_not_be_told(tmp_path):
         assert (await client("PUT", "box")).status == 201
         path = Path(ACCOUNT, "box", "o")
         for name, teach in (
-            ("told", placing.teachings(path, 1)[0]),
+            ("told", placing.teachings(path, placing.object(path, 0))[0]),
             ("moved", [Teaching("a node that is gone", Spot("disk-9", 1))]),
         ):
             put = Put(stamp(), {"content-type": "text/plain"})
@@ -57,10 +61,85 @@ async def test_a_container_hears_later_of_what_it_could_not_be_told(tmp_path):
         assert (await client("GET", "box/told")).body == b"data"
 
 
+@contextlib.asynccontextmanager
+async def store(home, **settings):
+    """The same node: a client, and what its disk says of the box itself, whatever is still waiting."""
+    cluster = open_cluster(home, ObjectSettings(**settings), {DeviceSettings: DeviceSettings(reserve_percent=0)})
+    async with disks(cluster):
+        place = Placing(cluster.rings, cluster.nodes, cluster.settings).book(Path(ACCOUNT, "box"))
+        spot, books = place.spot(place.primaries[0]), cluster.nodes.own.books
+
+        async def known():
+            book = await books.head_book(spot, Path(ACCOUNT, "box"))
+            return book.objects
+
+        yield Asker(proxy_app(cluster, NamedTokens())), known, books.shelf(spot)
+
+
+async def test_rows_wait_for_each_other_and_nobody_who_asks_sees_that(tmp_path, monkeypatch):
+    monkeypatch.setattr(teachers, "WAIT_S", 60.0)
+    async with store(tmp_path) as (client, known, shelf):
+        assert (await client("PUT", "box")).status == 201
+        commits = Counter()
+        assert await known() == 0
+        (book,) = (book for key, book in shelf._open.items() if key[1].container)
+        book._db.set_commit_hook(lambda: commits.update(["commit"]) or False)
+        for n in range(20):
+            assert (await client("PUT", f"box/{n}", b"x")).status == 201
+        assert await known() == 0
+        assert (await client("DELETE", "box/0")).status == 204
+        assert set(await names(client)) == {str(n) for n in range(1, 20)}
+        assert commits["commit"] == 1
+        await client("POST", "box/1", X_Object_Meta_A="1")
+        assert (await client("DELETE", "box")).status == 409
+        assert (await client("HEAD", "box")).headers["x-container-object-count"] == "19"
+
+
+async def test_rows_wait_for_a_moment_only_and_only_so_many(tmp_path, monkeypatch):
+    async with store(tmp_path / "a") as (client, known, _):
+        await client("PUT", "box")
+        await client("PUT", "box/1", b"x")
+        async with asyncio.timeout(10):
+            while await known() != 1:
+                await asyncio.sleep(0.01)
+    monkeypatch.setattr(teachers, "WAIT_S", 60.0)
+    monkeypatch.setattr(teachers, "MOST_ROWS", 3)
+    async with store(tmp_path / "b") as (client, known, _):
+        await client("PUT", "box")
+        for n, there in enumerate((0, 0, 3, 3, 3, 6)):
+            await client("PUT", f"box/{n}", b"x")
+            assert await known() == there
+
+
+async def test_where_other_processes_read_the_same_disks_nothing_waits(tmp_path):
+    async with store(tmp_path, workers=2) as (client, known, _):
+        await client("PUT", "box")
+        for n in range(3):
+            await client("PUT", f"box/{n}", b"x")
+            assert await known() == n + 1
+
+
+async def test_rows_that_waited_when_the_power_went_are_told_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(teachers, "WAIT_S", 60.0)
+    async with node(tmp_path / "a") as (client, *_):
+        await client("PUT", "box")
+        await client("PUT", "box/early", b"12")
+        assert await names(client) == {"early": 2}  # so this is no debt any more
+        await client("PUT", "box/late", b"1234")
+        await client("DELETE", "box/early")
+        shutil.copytree(tmp_path / "a", tmp_path / "b")  # as it was when the machine died
+    async with node(tmp_path / "b") as (client, devices, placing):
+        assert await names(client) == {"early": 2}
+        assert await PayDebts(devices, placing).once() == 2
+        assert await names(client) == {"late": 4}
+
+
 async def test_a_debt_to_a_container_that_is_not_there_stays_until_its_time(tmp_path):
     async with node(tmp_path) as (_, devices, placing):
         path = Path(ACCOUNT, "never made", "o")
-        await devices["disk-1"].put(0, path, Put(stamp(), {}), b"data", placing.teachings(path, 1)[0])
+        await devices["disk-1"].put(
+            0, path, Put(stamp(), {}), b"data", placing.teachings(path, placing.object(path, 0))[0]
+        )
     async with node(tmp_path) as (_, devices, placing):
         assert await PayDebts(devices, placing).once() == 0
         assert len((await Survey(devices["disk-1"]).debts())[0]) == 1

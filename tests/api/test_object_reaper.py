@@ -8,7 +8,7 @@ from maldon.objectstore.daemons.shard import Sharder
 from maldon.objectstore.daemons.tell_accounts import TellAccounts
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
-from tests.object_cloud import ACCOUNT, OTHERS, object_store
+from tests.object_cloud import ACCOUNT, OTHERS, Stepped, object_store
 
 
 class Loops:
@@ -17,10 +17,10 @@ class Loops:
     def __init__(self, store, delay_s=0.0):
         known = store.proxy.store
         self.placing: Placing = known.placing
-        books = self.placing.nodes.own.books
-        self.teller = TellAccounts(books, self.placing)
-        self.sharder = Sharder(books, self.placing)
-        self.reaper = ReapAccounts(books, self.placing, delay_s)
+        own = self.placing.nodes.own
+        self.teller = Stepped(own, TellAccounts(own.books, self.placing))
+        self.sharder = Stepped(own, Sharder(own.books, self.placing))
+        self.reaper = Stepped(own, ReapAccounts(own.books, self.placing, delay_s))
 
     async def book(self, path):
         place = self.placing.book(path)

@@ -12,7 +12,7 @@ from maldon.objectstore.daemons.tell_accounts import TellAccounts
 from maldon.objectstore.node import Home, Query
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
-from tests.object_cloud import ACCOUNT
+from tests.object_cloud import ACCOUNT, Stepped
 from tests.object_cluster import object_cluster
 
 BOX = Path(ACCOUNT, "box")
@@ -29,17 +29,18 @@ class Loops:
 
     def __init__(self, node):
         cluster = node.cluster
-        self.books = cluster.nodes.own.books
+        self.own = cluster.nodes.own
+        self.books = self.own.books
         self.placing = Placing(cluster.rings, cluster.nodes, cluster.settings)
-        self.replicator = ReplicateBooks(self.books, self.placing)
-        self.sharder = Sharder(self.books, self.placing)
-        self.teller = TellAccounts(self.books, self.placing)
+        self.replicator = Stepped(self.own, ReplicateBooks(self.books, self.placing))
+        self.sharder = Stepped(self.own, Sharder(self.books, self.placing))
+        self.teller = Stepped(self.own, TellAccounts(self.books, self.placing))
 
     async def holds(self, path):
         """What this node's own disk says of a book."""
         place = self.placing.book(path)
         spot = place.spot(place.primaries[0])
-        listing = await self.books.list_json(spot, path, Query())
+        listing = await self.own.list_json(spot, path, Query())
         if listing is None:
             return None
         book = listing.book

@@ -41,6 +41,7 @@ async def a_round(node):
     """What the loops of a node would do, an hour from now."""
     held, cluster = node.cluster.nodes.own, node.cluster
     placing = Placing(cluster.rings, cluster.nodes, cluster.settings)
+    await held.settle()
     levels = ReplicateObjects(held.devices, placing, cluster.policies, lambda: stamp() + LATER)
     return await levels.once() + await ReplicateBooks(held.books, placing).all()
 

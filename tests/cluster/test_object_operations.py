@@ -144,6 +144,7 @@ async def test_what_a_disk_holds_is_told_in_every_detail(nodes):
         assert (status, one["path"], one["size"]) == (200, f"/{ACCOUNT}/c/{path}", len(body))
         assert (one["state"], one["durable"], one["checksum"], one["owed"]) == ("object", True, "right", [])
         assert (one["file"] is None) == (path == "small")
+    await node.cluster.nodes.own.settle()
     book = json.loads((await ask(node, f"/held/disk-1/0/{ACCOUNT}/c"))[1])
     assert (book["path"], book["objects"], book["bytes"], book["state"]) == (f"/{ACCOUNT}/c", 2, 300_005, "there")
     assert (book["headers"], book["sharded"], book["shards"]) == ({"x-container-meta-a": "1"}, False, [])

@@ -133,7 +133,7 @@ async def _segments(body: AsyncIterator[bytes | Footer], size: int, headers: dic
 async def _commit(upload: _Upload, record: Record) -> None:
     """Have the disks make it count. Raises Superseded, Unavailable when too few do."""
     path, place = upload.path, upload.place
-    lessons = Lessons(upload.placing, path, len(place.primaries))
+    lessons = Lessons(upload.placing, path, place)
 
     async def one(fragment: int, node: Node, spot: Spot) -> bool:
         if not await node.commit_object(spot, path, record.timestamp, lessons.of(fragment)):

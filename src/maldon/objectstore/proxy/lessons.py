@@ -8,23 +8,17 @@ not tell either is away itself, and hears of it from the others when it is back.
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
-from maldon.kernel.errors import CloudError
 from maldon.objectstore.node import Row, Teaching
 from maldon.objectstore.path import Path
-from maldon.objectstore.proxy.placing import Placing
-
-log = structlog.get_logger("object.proxy")
-TELL_S = 1.0
+from maldon.objectstore.proxy.placing import Place, Placing
 
 
 class Lessons:
     """Of one write to an object with several replicas."""
 
-    def __init__(self, placing: Placing, path: Path, replicas: int) -> None:
+    def __init__(self, placing: Placing, path: Path, place: Place) -> None:
         self._placing, self._path = placing, path
-        self._teachings = placing.teachings(path, replicas)
+        self._teachings = placing.teachings(path, place)
         self._done: set[int] = set()
 
     def of(self, replica: int) -> Sequence[Teaching]:
@@ -38,12 +32,5 @@ class Lessons:
         """Tell those that nobody told."""
         left = [one for n, some in enumerate(self._teachings) if n not in self._done for one in some]
         if left:
-            await asyncio.gather(*(self._tell(one, row) for one in left))
-
-    async def _tell(self, teaching: Teaching, row: Row) -> None:
-        book = teaching.shard or Path(self._path.account, self._path.container)
-        try:
-            async with asyncio.timeout(TELL_S):
-                await self._placing.nodes.at(teaching.address).update_book(teaching.spot, book, [row])
-        except (CloudError, OSError, TimeoutError) as error:
-            log.warning("container not told", container=str(book), address=teaching.address, error=repr(error))
+            book, tell = Path(self._path.account, self._path.container), self._placing.telling.tell
+            await asyncio.gather(*(tell(one.address, one.spot, one.shard or book, [row]) for one in left))

@@ -214,9 +214,9 @@ async def write(store: Store, path: Path, place: Place, written: Put, body: Inco
     if place.code is not None:
         return await write_coded(store.placing, place, place.code, path, written, body)
     if len(place.primaries) == 1:
-        device, told = place.primaries[0], store.placing.teachings(path, 1)[0]
+        device, told = place.primaries[0], store.placing.teachings(path, place)[0]
         return await store.placing.nodes.at(device.address).put_object(place.spot(device), path, written, body, told)
-    lessons = Lessons(store.placing, path, len(place.primaries))
+    lessons = Lessons(store.placing, path, place)
 
     def is_it(held: Record) -> bool:
         return held.timestamp == written.timestamp and not held.deleted
@@ -296,7 +296,7 @@ async def post(store: Store, request: ObjectRequest) -> Response:
         kept["x-delete-at"] = end
     if _opens_expired(store, request):
         kept[OPEN_EXPIRED] = "true"
-    told, kept = store.placing.teachings(path, len(place.primaries)), as_kept(kept)
+    told, kept = store.placing.teachings(path, place), as_kept(kept)
     at = request.timestamp
 
     async def one(node: Node, spot: Spot, n: int) -> Record | None:

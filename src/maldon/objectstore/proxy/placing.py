@@ -21,6 +21,7 @@ from maldon.objectstore.ring.device import RingDevice
 from maldon.objectstore.ring.ring import Ring
 from maldon.objectstore.rings import Rings
 from maldon.objectstore.settings import ObjectSettings
+from maldon.objectstore.telling import Telling
 
 
 class Node(ObjectNode, BookNode, Protocol):
@@ -90,13 +91,20 @@ def _book(ring: Ring, path: Path) -> Place:
 
 
 @lru_cache(maxsize=4096)
-def _teachings(ring: Ring, account: str, container: str, replicas: int) -> Sequence[Sequence[Teaching]]:
-    """See `Placing.teachings`: the same for every object of a container, until there is another ring."""
+def _teachings(ring: Ring, account: str, container: str, addresses: tuple[str, ...]) -> Sequence[Sequence[Teaching]]:
+    """See `Placing.teachings`: the same for all objects of a container with replicas there, by one ring."""
     place = _book(ring, Path(account, container))
-    told: list[list[Teaching]] = [[] for _ in range(replicas)]
-    for n in range(max(len(place.primaries), replicas)):
-        device = place.primaries[n % len(place.primaries)]
-        told[n % replicas].append(Teaching(device.address, place.spot(device)))
+    teachings = [Teaching(device.address, place.spot(device)) for device in place.primaries]
+    told: list[list[Teaching]] = [[] for _ in addresses]
+    far = []
+    for teaching in teachings:
+        near = [some for some, address in zip(told, addresses, strict=True) if address == teaching.address and not some]
+        near[0].append(teaching) if near else far.append(teaching)
+    for teaching in far:
+        min(told, key=len).append(teaching)
+    for n, some in enumerate(told):  # whoever has nobody to tell tells somebody a second time
+        if not some:
+            some.append(teachings[n % len(teachings)])
     return told
 
 
@@ -104,7 +112,7 @@ class Placing:
     """The rings, and the order in which devices are asked."""
 
     def __init__(self, rings: Rings, nodes: Nodes, settings: ObjectSettings) -> None:
-        self._rings, self.nodes, self.patience = rings, nodes, Patience(settings)
+        self._rings, self.nodes, self.patience, self.telling = rings, nodes, Patience(settings), Telling(nodes)
         self.node_timeout_s = settings.node_timeout_s
 
     def book(self, path: Path) -> Place:
@@ -137,9 +145,12 @@ class Placing:
         """The ring of a storage policy."""
         return self._rings.object(policy)
 
-    def teachings(self, path: Path, replicas: int) -> Sequence[Sequence[Teaching]]:
-        """For each of an object's replicas the replicas of the container it has to tell: all are told by somebody."""
-        return _teachings(self._rings.container(), path.account, path.container, replicas)
+    def teachings(self, path: Path, place: Place) -> Sequence[Sequence[Teaching]]:
+        """For each of an object's replicas the replicas of the container it has to tell: all are told by somebody, by
+        one on the same node if there is one.
+        """
+        addresses = tuple([device.address for device in place.primaries])
+        return _teachings(self._rings.container(), path.account, path.container, addresses)
 
     def order(self, place: Place) -> list[RingDevice]:
         """The devices to ask for a reading, those that rest left out unless all do."""

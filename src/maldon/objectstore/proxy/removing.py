@@ -12,9 +12,9 @@ from maldon.objectstore.telling import row_of
 async def remove(placing: Placing, place: Place, path: Path, at: int) -> list[Record | None]:
     """What those that heard it had before, a quorum at least. Raises as `quorum.say`."""
     if len(place.primaries) == 1:
-        told = placing.teachings(path, 1)[0]
+        told = placing.teachings(path, place)[0]
         return await say(placing, place, lambda node, spot, _: node.delete_object(spot, path, at, told))
-    lessons = Lessons(placing, path, len(place.primaries))
+    lessons = Lessons(placing, path, place)
 
     async def one(node: Node, spot: Spot, n: int) -> Record | None:
         removing = node.delete_object(spot, path, at, lessons.of(n))

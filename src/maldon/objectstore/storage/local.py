@@ -1,23 +1,16 @@
 """This node's disks, in-process: the verbs of node.py, each on the disk it is for.
 
-A write is on stable storage before its container hears of it. The container is told within a second, before the answer,
-so that who wrote finds it in the listing; what could not be told by then stays noted with the record, for the updater.
+A write is on stable storage before its container hears of it. Whoever wrote finds it in the listing: see `teachers`.
+What a container could not be told stays noted with the record, for the updater.
 """
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
 
-import structlog
-
-from maldon.kernel.errors import CloudError
 from maldon.objectstore.books.node import Books
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.survey import Survey
 from maldon.objectstore.node import (
     Book,
-    BookNode,
     Held,
     Incoming,
     Listing,
@@ -36,27 +29,15 @@ from maldon.objectstore.node import (
 )
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.expiry import OPEN_EXPIRED, expired
-from maldon.objectstore.telling import row_of
-
-log = structlog.get_logger("object.storage")
-TELL_S = 1.0
-SILENT_S = 10.0  # for which a node that did not hear in time is told by the updater alone
-
-
-class Others(Protocol):
-    """Where the nodes with the containers are found."""
-
-    here: str
-
-    def at(self, address: str) -> BookNode: ...
+from maldon.objectstore.storage.teachers import Teachers
+from maldon.objectstore.telling import Others
 
 
 class Local:
     """See the module. A disk that is not there raises NoSpace."""
 
-    def __init__(self, devices: Mapping[str, Device], books: Books, nodes: Others) -> None:
-        self.devices, self.books, self._nodes = devices, books, nodes
-        self._silent: dict[str, float] = {}
+    def __init__(self, devices: Mapping[str, Device], books: Books, nodes: Others, *, shared: bool = False) -> None:
+        self.devices, self.books, self._teachers = devices, books, Teachers(books, nodes, shared=shared)
         self._surveys: dict[str, tuple[Device, Survey]] = {}
 
     def device(self, spot: Spot) -> Device:
@@ -71,7 +52,7 @@ class Local:
         device = self.device(spot)
         record = await device.put(spot.policy, path, put, body, teach)
         if teach:
-            await self._tell(device, spot, path, record, teach)
+            await self._teachers.teach(device, spot, path, record, teach)
         return record
 
     async def read_object(
@@ -101,7 +82,7 @@ class Local:
 
         before, now = await device.post(spot.policy, path, timestamp, headers, teach, means)
         if teach and now is not None:
-            await self._tell(device, spot, path, now, teach)
+            await self._teachers.teach(device, spot, path, now, teach)
         return before
 
     async def delete_object(
@@ -111,7 +92,7 @@ class Local:
         before = await device.delete(spot.policy, path, timestamp, teach)
         if teach:
             tombstone = Record(timestamp, 0, "", {}, timestamp, deleted=True)
-            await self._tell(device, spot, path, tombstone, teach)
+            await self._teachers.teach(device, spot, path, tombstone, teach)
         return before
 
     async def commit_object(self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> bool:
@@ -120,7 +101,7 @@ class Local:
         if teach and there:
             now = await device.head(spot.policy, path)
             if now is not None and now.timestamp == timestamp:
-                await self._tell(device, spot, path, now, teach)
+                await self._teachers.teach(device, spot, path, now, teach)
         return there
 
     async def compare_partitions(self, spot: Spot, power: int, digests: Mapping[int, int]) -> list[int]:
@@ -148,12 +129,15 @@ class Local:
         return await self.books.post_book(spot, path, timestamp, headers)
 
     async def head_book(self, spot: Spot, path: Path) -> Book | None:
+        await self._teachers.known(spot, path)
         return await self.books.head_book(spot, path)
 
     async def list_json(self, spot: Spot, path: Path, query: Query) -> Listing | None:
+        await self._teachers.known(spot, path)
         return await self.books.list_json(spot, path, query)
 
     async def delete_book(self, spot: Spot, path: Path, timestamp: int) -> Book | None:
+        await self._teachers.known(spot, path)
         return await self.books.delete_book(spot, path, timestamp)
 
     async def update_book(self, spot: Spot, path: Path, rows: Sequence[Row]) -> bool:
@@ -176,27 +160,10 @@ class Local:
     async def take_book(self, spot: Spot, path: Path, shipment: Shipment, body: bytes | AsyncIterator[bytes]) -> bool:
         return await self.books.take_book(spot, path, shipment, body)
 
-    async def _tell(self, device: Device, spot: Spot, path: Path, record: Record, teach: Sequence[Teaching]) -> None:
-        """Have the containers hear of it; those that did are a debt no more."""
-        row = row_of(path, record, spot.policy)
-        book = Path(path.account, path.container)
-        if len(teach) == 1:
-            told = [teach[0]] if await self._teach(teach[0], book, row) else []
-        else:
-            heard = await asyncio.gather(*(self._teach(one, book, row) for one in teach))
-            told = [one for one, ok in zip(teach, heard, strict=True) if ok]
-        if told:
-            await device.settle(spot.policy, path, max(record.timestamp, record.posted_at), told)
+    async def settle(self) -> None:
+        """Have the containers of this node know everything that was answered."""
+        await self._teachers.settle()
 
-    async def _teach(self, teaching: Teaching, book: Path, row: Row) -> bool:
-        if teaching.address in self._silent and self._silent[teaching.address] > time.monotonic():
-            return False
-        try:
-            node: BookNode = self.books if teaching.address == self._nodes.here else self._nodes.at(teaching.address)
-            async with asyncio.timeout(TELL_S):
-                return await node.update_book(teaching.spot, teaching.shard or book, [row])
-        except (CloudError, OSError, TimeoutError) as error:
-            if isinstance(error, TimeoutError):  # whoever writes next is not kept waiting as well
-                self._silent[teaching.address] = time.monotonic() + SILENT_S
-            log.warning("container not told", container=str(book), address=teaching.address, error=repr(error))
-            return False
+    async def close(self) -> None:
+        """Do that now, and from now on with every write."""
+        await self._teachers.close()
