@@ -19,11 +19,11 @@ from maldon.objectstore.books.together import Together
 from maldon.objectstore.device.device import Device
 from maldon.objectstore.node import BookNode, Record, Row, Spot, Teaching
 from maldon.objectstore.path import Path
-from maldon.objectstore.telling import Others, Telling, row_of
+from maldon.objectstore.telling import TELL_S, Others, Telling, row_of
 
 log = structlog.get_logger("object.storage")
 WAIT_S = 0.1  # much less than debts stay young
-MOST_ROWS = 5000  # that wait for one container
+MOST_ROWS = 1000  # that wait for one container
 MOST = 1000  # containers of other nodes for which rows may gather
 
 
@@ -80,12 +80,14 @@ class Teachers:
             await self.known(*key)
 
     async def known(self, spot: Spot, book: Path) -> None:
-        """Have a container of this node know everything that was answered before this was asked."""
+        """Have a container of this node know everything that was answered before this was asked; unless that takes it
+        longer than whoever asks should wait.
+        """
         key = spot, book
         if key in self._taking:
-            await asyncio.wait([self._taking[key]])
+            await asyncio.wait([self._taking[key]], timeout=TELL_S)
         if key in self._waiting or key in self._taking:
-            await asyncio.wait([self._taking.get(key) or self._begin(key)])
+            await asyncio.wait([self._taking.get(key) or self._begin(key)], timeout=TELL_S)
 
     def _take_all(self) -> None:
         self._timer = None
