@@ -6,11 +6,13 @@ import os
 
 import pytest
 
-from maldon.kernel.errors import BadRequest
+from maldon.kernel.errors import BadRequest, NotFound, Unavailable
 from maldon.objectstore.device.survey import Survey
-from maldon.objectstore.node import Busy, Footer, Held, Put, Query, Row, Spot, Superseded, WrongDigest
+from maldon.objectstore.node import Busy, Footer, Held, NoSpace, Put, Query, Record, Row, Spot, Superseded, WrongDigest
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
+from maldon.objectstore.storage.lines import Lines
+from maldon.objectstore.storage.wire import encode, read_answers, revive
 from maldon.objectstore.timestamp import stamp
 from tests.object_cloud import ACCOUNT
 from tests.object_cluster import object_cluster
@@ -202,6 +204,54 @@ async def test_metadata_that_are_known_at_the_end_are_written_with_the_bytes(nod
     await reading.body.aclose()
 
 
+async def test_small_writes_at_once_go_to_a_node_together_and_each_has_its_own_answer(nodes, monkeypatch):
+    sent = []
+
+    async def post(lines, path, body):
+        sent.append(path)
+        return await plain(lines, path, body)
+
+    plain = Lines.post
+    monkeypatch.setattr(Lines, "post", post)
+    spot, far = Spot("disk-1", 1), nodes[0].cluster.nodes.at(nodes[1].address)
+    paths = [Path(ACCOUNT, "c", f"{n}") for n in range(40)]
+    told = await asyncio.gather(
+        *(far.put_object(spot, p, Put(1000, {}, "", 1), b"%d" % (n % 10)) for n, p in enumerate(paths))
+    )
+    assert [one.etag for one in told] == [hashlib.md5(b"%d" % (n % 10)).hexdigest() for n in range(40)]
+    assert set(sent) == {"/v1/many"}
+    assert len(sent) < 20
+    outcomes = await asyncio.gather(
+        far.put_object(spot, paths[0], Put(900, {}), b"old"),
+        far.put_object(spot, Path(ACCOUNT, "c", "bad"), Put(2000, {}, "0" * 32), b"bytes"),
+        far.put_object(Spot("disk-9", 1), Path(ACCOUNT, "c", "lost"), Put(2000, {}), b"bytes"),
+        far.delete_object(spot, paths[1], 2000),
+        far.delete_object(spot, paths[2], 500),
+        far.put_object(spot, Path(ACCOUNT, "c", "good"), Put(2000, {}), b"bytes"),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in outcomes] == [Superseded, WrongDigest, NoSpace, Record, Superseded, Record]
+    await nodes[1].stop()
+    outcomes = await asyncio.gather(*(far.delete_object(spot, path, 3000) for path in paths), return_exceptions=True)
+    assert {type(one) for one in outcomes} == {Unavailable}
+
+
+async def test_whoever_gives_up_takes_no_other_write_along(nodes):
+    spot, far = Spot("disk-1", 1), nodes[0].cluster.nodes.at(nodes[1].address)
+    writes = [
+        asyncio.ensure_future(far.put_object(spot, Path(ACCOUNT, "c", f"{n}"), Put(1000, {}), b"x")) for n in range(20)
+    ]
+    await asyncio.sleep(0.002)
+    for one in writes[::3]:
+        one.cancel()
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    for n, one in enumerate(outcomes):
+        # Who was first may have been heard: then the others find what they wrote, and the proxy knows it as theirs.
+        assert isinstance(one, Record) or (isinstance(one, Superseded) and one.held == 1000) or n % 3 == 0
+        if n % 3:
+            assert (await far.head_object(spot, Path(ACCOUNT, "c", f"{n}"))).etag == hashlib.md5(b"x").hexdigest()
+
+
 async def test_strangers_are_refused(nodes):
     import aiohttp
 
@@ -214,9 +264,16 @@ async def test_strangers_are_refused(nodes):
         for verb, body, status in (
             ("head_object", b"\0\0\0\0", 400), ("head_object", b"\xff\xff\xff\xffx", 400), ("close", b"", 404),
             ("head_object", b"\0\0\0\x01\x90", 400), ("head_object", b"\0\0", 400),
+            ("many", b"", 400), ("many", b"\xff", 400), ("many", encode([("head_object", b"")]), 400),
         ):  # fmt: skip
             async with session.post(f"http://{nodes[0].address}/v1/{verb}", data=body, headers=key) as answer:
                 assert answer.status == status, (verb, body)
+        calls = encode(
+            [("close", b"", b""), ("read_object", b"\x90", b""), ("many", b"", b""), ("head_object", b"\x90", b"")]
+        )
+        async with session.post(f"http://{nodes[0].address}/v1/many", data=calls, headers=key) as answer:
+            refused = [revive(data, status) for status, data in read_answers(await answer.read())]
+        assert [type(one) for one in refused] == [NotFound, NotFound, NotFound, BadRequest]
 
 
 async def test_a_busy_disk_is_passed_by_and_thought_no_worse_of(tmp_path):

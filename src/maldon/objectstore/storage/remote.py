@@ -1,7 +1,8 @@
 """The disks of another node, through its `storage/server.py`: the same verbs as those of one's own disks.
 
-What is small goes by `lines`, bodies in pieces by aiohttp; connections are kept. A node that does not answer in time,
-or not at all, is Unavailable; what it refuses is raised here as it was raised there.
+What is small goes by `lines`, small writes for one disk together; bodies in pieces go by aiohttp. Connections are kept.
+A node that does not answer in time, or not at all, is Unavailable; what it refuses is raised here as it was raised
+there.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from maldon.kernel.errors import BadRequest, Unavailable
+from maldon.objectstore.books.together import Together
 from maldon.objectstore.node import (
     Book,
     Held,
@@ -31,10 +33,26 @@ from maldon.objectstore.node import (
 from maldon.objectstore.path import Path
 from maldon.objectstore.settings import ObjectSettings
 from maldon.objectstore.storage.lines import Lines
-from maldon.objectstore.storage.wire import KEY_HEADER, PREFIX, RESULTS, framed, in_frames, read_frame, revive
+from maldon.objectstore.storage.wire import (
+    KEY_HEADER,
+    MANY,
+    PREFIX,
+    RESULTS,
+    encode,
+    framed,
+    in_frames,
+    read_answers,
+    read_frame,
+    revive,
+)
 
 PIECE = 1 << 18
+SMALL = 1 << 14  # bytes that go with other calls
 Bytes = bytes | AsyncIterator[bytes]
+Small = tuple[str, bytes, bytes]
+"""A call: its verb, its arguments, the bytes of an object."""
+Answers = dict[int, tuple[int, bytes]]
+"""Status and result of calls, by their identity."""
 
 
 class Remote:
@@ -43,6 +61,7 @@ class Remote:
     def __init__(self, address: str, session: aiohttp.ClientSession, key: str, settings: ObjectSettings) -> None:
         self._url, self._session, self._headers = f"http://{address}{PREFIX}", session, {KEY_HEADER: key}
         self._lines = Lines(address, self._headers, settings.connect_timeout_s, settings.node_timeout_s)
+        self._lanes: dict[str, list[Together[Small, Answers]]] = {}
 
     def close(self) -> None:
         """Let go of the connections that are not the session's."""
@@ -51,6 +70,9 @@ class Remote:
     async def put_object(
         self, spot: Spot, path: Path, put: Put, body: Incoming, teach: Sequence[Teaching] = ()
     ) -> Record:
+        if isinstance(body, bytes) and len(body) <= SMALL:
+            written: Record = await self._with_others("put_object", (spot, path, put, teach), body)
+            return written
         sent = body if isinstance(body, bytes) or not put.footed else in_frames(body)
         record: Record = await self._call("put_object", (spot, path, put, teach), sent)  # type: ignore[arg-type]
         return record
@@ -91,7 +113,7 @@ class Remote:
     async def delete_object(
         self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()
     ) -> Record | None:
-        record: Record | None = await self._call("delete_object", (spot, path, timestamp, teach))
+        record: Record | None = await self._with_others("delete_object", (spot, path, timestamp, teach))
         return record
 
     async def commit_object(self, spot: Spot, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> bool:
@@ -150,17 +172,38 @@ class Remote:
     async def take_book(self, spot: Spot, path: Path, shipment: Shipment, body: Bytes) -> bool:
         return bool(await self._call("take_book", (spot, path, shipment), body))
 
+    async def _with_others(self, verb: str, arguments: tuple[Any, ...], body: bytes = b"") -> Any:
+        """A call that takes a disk a sync: those for it that come while two are under way go together."""
+        lanes = self._lanes.get(arguments[0].device)
+        if lanes is None:
+            lanes = self._lanes[arguments[0].device] = [Together(self._all_of), Together(self._all_of)]
+        lanes.reverse()
+        lane = lanes[0] if lanes[0].idle else lanes[1]
+        call = verb, encode(arguments), body
+        status, data = (await lane((call,)))[id(call)]
+        if status != 200:
+            raise revive(data, status)
+        return RESULTS[verb].decode(data)
+
+    async def _all_of(self, calls: list[Small]) -> Answers:
+        data = await self._post_small(MANY, encode(calls))
+        return {id(call): answer for call, answer in zip(calls, read_answers(data), strict=True)}
+
     async def _call(self, verb: str, arguments: tuple[Any, ...], body: Bytes = b"") -> Any:
         if isinstance(body, bytes):
-            try:
-                status, data = await self._lines.post(PREFIX + verb, framed(arguments) + body)
-            except (OSError, TimeoutError) as error:
-                raise Unavailable("", internal=f"{self._url}: {error!r}") from error
-            if status != 200:
-                raise revive(data, status)
+            data = await self._post_small(verb, framed(arguments) + body)
         else:
             data = await self._upload(verb, _Upload(framed(arguments), body))
         return RESULTS[verb].decode(memoryview(data)[4:])
+
+    async def _post_small(self, verb: str, sent: bytes) -> bytes:
+        try:
+            status, data = await self._lines.post(PREFIX + verb, sent)
+        except (OSError, TimeoutError) as error:
+            raise Unavailable("", internal=f"{self._url}: {error!r}") from error
+        if status != 200:
+            raise revive(data, status)
+        return data
 
     async def _upload(self, verb: str, upload: "_Upload") -> bytes:
         try:

@@ -1,5 +1,6 @@
 """A storage node's disks, served to the proxies and daemons of other machines: the ASGI side of wire.py."""
 
+import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,18 +12,21 @@ import structlog
 from maldon.kernel.errors import BadRequest, CloudError, Forbidden, NotFound
 from maldon.objectstore.node import Busy, Incoming, Put, Reading, Shipment
 from maldon.objectstore.nodes import Nodes
-from maldon.objectstore.proxy.request import SMALL, Body
+from maldon.objectstore.proxy.request import SMALL, Body, Given
 from maldon.objectstore.storage.side import Side
 from maldon.objectstore.storage.wire import (
     ARGUMENTS,
     CALLS,
     KEY_HEADER,
+    MANY,
+    MOST_ARGUMENTS,
     PREFIX,
     chained,
     encode,
     framed,
     out_of_frames,
     read_frame,
+    read_many,
     refuse,
 )
 from maldon.web import metrics
@@ -46,50 +50,81 @@ class StorageServer:
             return
         begun = time.perf_counter()
         status = await self._serve(scope, receive, send)
-        verb = scope["path"].removeprefix(PREFIX)
-        metrics.observe("object-storage", "POST", verb if verb in CALLS else "", status, time.perf_counter() - begun)
+        _count(scope["path"].removeprefix(PREFIX), status, begun)
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> int:
         """The status of the answer that was given."""
         try:
             result, body = await self._answer(scope, receive)
-        except CloudError as error:
-            await _reply(send, error.status, encode(refuse(error)))
-            return error.status
-        except Exception as error:
-            log.exception("bug", path=scope["path"])
-            await _reply(send, 500, encode(refuse(CloudError("bug", internal=repr(error)))))
-            return 500
+        except Exception as error:  # noqa: BLE001 - told, and logged if it is ours
+            status, refused = _refusal(error, scope["path"])
+            await _reply(send, status, refused)
+            return status
         if isinstance(body, bytes):
-            await _reply(send, 200, framed(result) + body)
+            await _reply(send, 200, result + body)
         else:
-            await _stream(send, framed(result), body)
+            await _stream(send, result, body)
         return 200
 
-    async def _answer(self, scope: Any, receive: Any) -> tuple[Any, bytes | AsyncIterator[bytes]]:
+    async def _answer(self, scope: Any, receive: Any) -> tuple[bytes, bytes | AsyncIterator[bytes]]:
+        """What begins the answer, and the bytes that follow."""
         headers = dict(scope["headers"])
         if not hmac.compare_digest(headers.get(KEY_HEADER.encode(), b""), self._key):
             raise Forbidden("The cluster's key is missing or wrong.")
         verb = scope["path"].removeprefix(PREFIX)
-        call = CALLS.get(verb)
-        if call is None or scope["method"] != "POST":
+        if scope["method"] != "POST" or (verb not in CALLS and verb != MANY):
             raise NotFound(f"There is no verb {verb[:50]!r}.")
         length = headers.get(b"content-length")
         at_hand = scope.get("extensions", {}).get(AT_HAND)
-        pieces = aiter(Body(receive, None if length is None else int(length), self._timeout_s, at_hand))
+        body = Body(receive, None if length is None else int(length), self._timeout_s, at_hand)
+        if verb == MANY:
+            return await self._many(await body.whole(MOST_ARGUMENTS)), b""
+        pieces = aiter(body)
         head, rest = await read_frame(pieces)
+        result = await self._perform(verb, head, rest, pieces)
+        if CALLS[verb].down and isinstance(result, Reading):
+            return framed(result.record), result.body
+        return framed(result), b""
+
+    async def _perform(self, verb: str, head: bytes, rest: bytes, pieces: AsyncIterator[bytes]) -> Any:
         try:
             arguments = list(ARGUMENTS[verb].decode(head))
         except msgspec.MsgspecError as error:
             raise BadRequest(f"The arguments cannot be read: {error}") from error
         self._pace.take(arguments[0].device)
-        method = getattr(self._nodes.own, verb)
-        if call.up:
+        if CALLS[verb].up:
             arguments.insert(3, await _uploaded(arguments[2], rest, pieces))
-        result = await method(*arguments)
-        if call.down and isinstance(result, Reading):
-            return result.record, result.body
-        return result, b""
+        return await getattr(self._nodes.own, verb)(*arguments)
+
+    async def _many(self, data: bytes) -> bytes:
+        try:
+            calls = read_many(data)
+        except msgspec.MsgspecError as error:
+            raise BadRequest(f"The calls cannot be read: {error}") from error
+        return encode(await asyncio.gather(*(self._one_of_many(*call) for call in calls)))
+
+    async def _one_of_many(self, verb: str, head: bytes, body: bytes) -> tuple[int, bytes]:
+        if verb not in CALLS or CALLS[verb].down:
+            return _refusal(NotFound(f"There is no verb {verb[:50]!r}."), verb)
+        begun = time.perf_counter()
+        try:
+            answer = 200, encode(await self._perform(verb, head, body, aiter(Given(b""))))
+        except Exception as error:  # noqa: BLE001 - told, and logged if it is ours
+            answer = _refusal(error, verb)
+        _count(verb, answer[0], begun)
+        return answer
+
+
+def _count(verb: str, status: int, begun: float) -> None:
+    if verb != MANY:  # whose calls are counted one by one
+        metrics.observe("object-storage", "POST", verb if verb in CALLS else "", status, time.perf_counter() - begun)
+
+
+def _refusal(error: Exception, what: str) -> tuple[int, bytes]:
+    if not isinstance(error, CloudError):
+        log.error("bug", path=what, exc_info=error)
+        error = CloudError("bug", internal=repr(error))
+    return error.status, encode(refuse(error))
 
 
 class DiskPace:

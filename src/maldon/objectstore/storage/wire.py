@@ -3,6 +3,8 @@
     POST /v1/<verb>     4 bytes: length of what follows · the arguments in msgpack · the bytes of an object
     200                 4 bytes: length of what follows · the result in msgpack · the bytes of an object
     4xx, 5xx            a Refused in msgpack
+    POST /v1/many       several small calls: of each the verb, the arguments, the bytes; 200: of each the status and
+                        what follows it
 
 Bytes of an object that has a Footer go up in frames: 4 bytes of length before each piece, 0 before the Footer.
 
@@ -77,6 +79,9 @@ CALLS: dict[str, Call] = {
 }
 ARGUMENTS = {verb: msgspec.msgpack.Decoder(call.arguments) for verb, call in CALLS.items()}
 RESULTS = {verb: msgspec.msgpack.Decoder(call.result) for verb, call in CALLS.items()}
+MANY = "many"
+read_many = msgspec.msgpack.Decoder(list[tuple[str, bytes, bytes]]).decode
+read_answers = msgspec.msgpack.Decoder(list[tuple[int, bytes]]).decode
 encode = msgspec.msgpack.Encoder().encode
 
 
