@@ -11,6 +11,7 @@ from maldon.objectstore.device.survey import Survey
 from maldon.objectstore.node import Busy, Footer, Held, NoSpace, Put, Query, Record, Row, Spot, Superseded, WrongDigest
 from maldon.objectstore.path import Path
 from maldon.objectstore.proxy.placing import Placing
+from maldon.objectstore.storage import remote
 from maldon.objectstore.storage.lines import Lines
 from maldon.objectstore.storage.wire import encode, read_answers, revive
 from maldon.objectstore.timestamp import stamp
@@ -221,6 +222,8 @@ async def test_small_writes_at_once_go_to_a_node_together_and_each_has_its_own_a
     assert [one.etag for one in told] == [hashlib.md5(b"%d" % (n % 10)).hexdigest() for n in range(40)]
     assert set(sent) == {"/v1/many"}
     assert len(sent) < 20
+    monkeypatch.setattr(remote, "TOGETHER", 1000)
+    assert await asyncio.gather(*(far.delete_object(spot, path, 1500) for path in paths[20:])) == told[20:]
     outcomes = await asyncio.gather(
         far.put_object(spot, paths[0], Put(900, {}), b"old"),
         far.put_object(spot, Path(ACCOUNT, "c", "bad"), Put(2000, {}, "0" * 32), b"bytes"),

@@ -6,7 +6,7 @@ there.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -47,7 +47,7 @@ from maldon.objectstore.storage.wire import (
 )
 
 PIECE = 1 << 18
-SMALL = 1 << 14  # bytes that go with other calls
+SMALL, TOGETHER = 1 << 14, 1 << 22  # bytes that go with other calls; bytes of these in one message
 Bytes = bytes | AsyncIterator[bytes]
 Small = tuple[str, bytes, bytes]
 """A call: its verb, its arguments, the bytes of an object."""
@@ -186,8 +186,11 @@ class Remote:
         return RESULTS[verb].decode(data)
 
     async def _all_of(self, calls: list[Small]) -> Answers:
-        data = await self._post_small(MANY, encode(calls))
-        return {id(call): answer for call, answer in zip(calls, read_answers(data), strict=True)}
+        answers: Answers = {}
+        for some in _portions(calls):
+            data = await self._post_small(MANY, encode(some))
+            answers |= {id(call): answer for call, answer in zip(some, read_answers(data), strict=True)}
+        return answers
 
     async def _call(self, verb: str, arguments: tuple[Any, ...], body: Bytes = b"") -> Any:
         if isinstance(body, bytes):
@@ -271,6 +274,19 @@ class _Pieces:
         if not self._response.content.is_eof():
             self._response.close()
         self._response.release()
+
+
+def _portions(calls: list[Small]) -> Iterator[list[Small]]:
+    """No more in one than a message may have."""
+    some: list[Small] = []
+    size = 0
+    for call in calls:
+        size += len(call[1]) + len(call[2])
+        if some and size > TOGETHER:
+            yield some
+            some, size = [], len(call[1]) + len(call[2])
+        some.append(call)
+    yield some
 
 
 async def _in_time(reading: Any) -> tuple[bytes, bytes]:
