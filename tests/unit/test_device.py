@@ -3,14 +3,18 @@
 import asyncio
 import hashlib
 import os
+from functools import partial
 from pathlib import Path as FilePath
 
 import pytest
 
 from maldon.kernel.errors import BadRequest, Unavailable
+from maldon.objectstore.device.debts import encode_owed
 from maldon.objectstore.device.device import Device
+from maldon.objectstore.device.index import set_owed
+from maldon.objectstore.device.quarantine import listed
 from maldon.objectstore.device.settings import DeviceSettings
-from maldon.objectstore.node import NoSpace, Put, Record, Superseded, WrongDigest
+from maldon.objectstore.node import NoSpace, Put, Record, Spot, Superseded, Teaching, WrongDigest
 from tests.disks import SALT, bytes_of, files, opened, path
 
 LARGE = 3 * (1 << 20) + 12_345
@@ -351,3 +355,15 @@ async def test_a_read_given_up_half_way_closes_its_file(device):
         await reading.body.aclose()
         await reading.body.aclose()
     assert len(list(FilePath("/proc/self/fd").iterdir())) == before
+
+
+async def test_what_is_damaged_is_set_aside_also_when_what_it_owes_changed_meanwhile(device):
+    teach = [Teaching("elsewhere", Spot("disk-9", 1))]
+    await device.put(0, path("o"), Put(1000, {}), b"bytes", teach)
+    (seen,) = device.index.find(0, SALT(path("o")))
+    await device.commits.change(partial(set_owed, entry=seen, owed=encode_owed(teach)))
+    await device.set_aside(seen)
+    assert await device.head(0, path("o")) is None
+    assert [one.hash for one in listed(device.root)] == [SALT(path("o"))]
+    await device.set_aside(seen)
+    assert len(listed(device.root)) == 1

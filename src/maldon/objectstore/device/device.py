@@ -378,7 +378,8 @@ class Device:
 
     async def set_aside(self, row: Entry) -> None:
         """Damaged bytes: kept in the quarantine, and the object is not here any more."""
-        if row not in self.index.find(row.policy, row.hash):
+        there = {(one.segment, one.at) for one in self.index.find(row.policy, row.hash)}
+        if (row.segment, row.at) not in there:  # what it owes may have changed meanwhile: it is the same record
             return
         name = self.index.segment_name(row.segment)
         await asyncio.to_thread(quarantine.keep, self.root, row, name)
