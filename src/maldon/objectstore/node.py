@@ -145,9 +145,9 @@ class Reading:
 
 
 class Teaching(NamedTuple):
-    """Which replica of the container is to be told of a write: its node's address, and where on it. Told before the
-    answer if that is quick; otherwise it is a debt of the device, kept with the record, paid by the updater.
-    `shard` is the book that is told when it is not the object's own container.
+    """Which replica of the container is to be told of a write: its node's address, and where on it. A debt of the
+    device, kept with the record, until it was told: before the answer on another node, a moment later on the same one,
+    and what failed by the updater. `shard` is the book that is told when it is not the object's own container.
     """
 
     address: str

@@ -165,19 +165,13 @@ class Survey:
 
     def _held(self, policy: int, low: bytes, high: bytes, limit: int | None) -> list[Held]:
         with self._reader() as db:
-            shown = (row for row in self._rows(db, policy, low, high) if self._shown(row))
-            return [
-                Held(
-                    row.hash,
-                    row.timestamp,
-                    row.posted,
-                    row.fragment,
-                    not row.pending,
-                    bool(row.flags & DELETED),
-                    row.size,
-                )
-                for row in islice(shown, limit)
-            ]
+            rows = list(islice(filter(self._shown, self._rows(db, policy, low, high)), limit))
+        return [
+            Held(
+                row.hash, row.timestamp, row.posted, row.fragment, not row.pending, bool(row.flags & DELETED), row.size
+            )
+            for row in rows
+        ]
 
     async def wanted(self, policy: int, held: Sequence[Held], fragment: int | None = None) -> list[bytes]:
         """The hashes of those versions that are newer than what is here, or of which that fragment is not here."""

@@ -12,7 +12,7 @@ import structlog
 from maldon.kernel.errors import BadRequest, CloudError, Forbidden, NotFound
 from maldon.objectstore.node import Busy, Incoming, Put, Reading, Shipment
 from maldon.objectstore.nodes import Nodes
-from maldon.objectstore.proxy.request import SMALL, Body, Given
+from maldon.objectstore.proxy.request import SMALL, Body
 from maldon.objectstore.storage.side import Side
 from maldon.objectstore.storage.wire import (
     ARGUMENTS,
@@ -81,19 +81,24 @@ class StorageServer:
             return await self._many(await body.whole(MOST_ARGUMENTS)), b""
         pieces = aiter(body)
         head, rest = await read_frame(pieces)
-        result = await self._perform(verb, head, rest, pieces)
+        arguments = self._arguments(verb, head)
+        if CALLS[verb].up:
+            arguments.insert(3, await _uploaded(arguments[2], rest, pieces))
+        result = await self._perform(verb, arguments)
         if CALLS[verb].down and isinstance(result, Reading):
             return framed(result.record), result.body
         return framed(result), b""
 
-    async def _perform(self, verb: str, head: bytes, rest: bytes, pieces: AsyncIterator[bytes]) -> Any:
+    def _arguments(self, verb: str, head: bytes) -> list[Any]:
+        """Without the bytes of an object. Raises BadRequest, Busy."""
         try:
             arguments = list(ARGUMENTS[verb].decode(head))
         except msgspec.MsgspecError as error:
             raise BadRequest(f"The arguments cannot be read: {error}") from error
         self._pace.take(arguments[0].device)
-        if CALLS[verb].up:
-            arguments.insert(3, await _uploaded(arguments[2], rest, pieces))
+        return arguments
+
+    async def _perform(self, verb: str, arguments: list[Any]) -> Any:
         return await getattr(self._nodes.own, verb)(*arguments)
 
     async def _many(self, data: bytes) -> bytes:
@@ -108,7 +113,10 @@ class StorageServer:
             return _refusal(NotFound(f"There is no verb {verb[:50]!r}."), verb)
         begun = time.perf_counter()
         try:
-            answer = 200, encode(await self._perform(verb, head, body, aiter(Given(b""))))
+            arguments = self._arguments(verb, head)
+            if CALLS[verb].up:
+                arguments.insert(3, body)
+            answer = 200, encode(await self._perform(verb, arguments))
         except Exception as error:  # noqa: BLE001 - told, and logged if it is ours
             answer = _refusal(error, verb)
         _count(verb, answer[0], begun)
