@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
-from zlib import crc32
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from maldon.objectstore.books.database import Database
 from maldon.objectstore.books.item import Kind, described, shown

@@ -17,9 +17,9 @@ import enum
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-from zlib import crc32
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from maldon.objectstore.node import Record, Teaching
 from maldon.objectstore.path import Path

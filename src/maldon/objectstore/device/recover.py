@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from zlib import crc32
 
 import structlog
+from isal.isal_zlib import crc32
 
 from maldon.objectstore.device.changes import Changes
 from maldon.objectstore.device.debts import encode_owed

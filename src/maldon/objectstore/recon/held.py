@@ -9,10 +9,10 @@ with the record it points to read and checked; of a book its heading, and how it
 import os
 from pathlib import Path as File
 from typing import Any
-from zlib import crc32
 
 import apsw
 import msgspec
+from isal.isal_zlib import crc32
 
 from maldon.objectstore.books import heading
 from maldon.objectstore.books.database import FILE, Database
