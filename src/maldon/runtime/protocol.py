@@ -20,6 +20,7 @@ from urllib.parse import quote_from_bytes, unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from maldon.runtime.bulk import LEAST, Bulk
 from maldon.runtime.exchange import Exchange
 from maldon.web.request import AT_HAND
 
@@ -86,8 +87,27 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self.cycle is cycle:
             self._wait_for_head(len(data))
-        elif self._late is not None or self._head_bytes:
+            return
+        if self._late is not None or self._head_bytes:
             self._in_time()
+        if self.cycle.more_body and not self.pipeline and (left := self._still_to_come()) >= LEAST:
+            Bulk(self, left)
+
+    def _still_to_come(self) -> int:
+        """Bytes of a body whose length is known; else 0."""
+        cycle = self.cycle
+        if cycle.response_complete or self._refused or self.transport.is_closing():
+            return 0
+        headers = dict(cycle.scope["headers"])
+        length = headers.get(b"content-length", b"")
+        return int(length) - len(cycle.body) if length.isdigit() and b"transfer-encoding" not in headers else 0
+
+    def begin_anew(self) -> None:
+        """A body was read past the parser: what follows is another request."""
+        if self.parser is not None:
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.on_message_complete()
 
     def on_headers_complete(self) -> None:
         scope, parser, before = self.scope, self.parser, self.cycle
