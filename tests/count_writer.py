@@ -21,7 +21,7 @@ from tests.object_cloud import object_store
 
 BOXES = ("full", "busy")
 OPTIONS = (BookSettings(shard_rows=40), DeviceSettings(reserve_percent=0, segment_bytes=200_000))
-SIZES = (0, 10, 5000, 300_000)
+SIZES = (0, 10, 5000, 1_300_000)
 
 
 def loops(store):

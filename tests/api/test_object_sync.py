@@ -16,7 +16,7 @@ from maldon.objectstore.sync.settings import ContainerSyncSettings
 from maldon.objectstore.timestamp import stamp, text
 from tests.object_cloud import ACCOUNT, OTHERS, object_store, served, syncer
 
-LARGE = bytes(range(251)) * 3000
+LARGE = bytes(range(251)) * 5000
 CONF = """
 [DEFAULT]
 mtime_check_interval = 0

@@ -57,7 +57,7 @@ async def settle(nodes):
 async def stored(asker, count=40):
     """Objects in a container; their digests by name."""
     assert (await asker("PUT", "c")).status == 201
-    bodies = {f"o{n:02}": bytes([n]) * (300_000 if n % 10 == 0 else 100 + n) for n in range(count)}
+    bodies = {f"o{n:02}": bytes([n]) * (1_300_000 if n % 10 == 0 else 100 + n) for n in range(count)}
     for name, body in bodies.items():
         assert (await asker("PUT", f"c/{name}", body)).status == 201
     return {name: hashlib.md5(body).hexdigest() for name, body in bodies.items()}
@@ -97,7 +97,7 @@ async def test_info_and_locate(nodes):
     (other,) = [node for node in nodes if node.address == told["handoffs"][0]["address"]]
     code, said = await maldon(holder, "object", "info", f"{ACCOUNT}/c/o00", "--json")
     [[device, facts]] = json.loads(said)
-    assert (code, device, facts["size"], facts["checksum"]) == (0, "disk-1", 300_000, "right")
+    assert (code, device, facts["size"], facts["checksum"]) == (0, "disk-1", 1_300_000, "right")
     code, said = await maldon(holder, "object", "info", f"{ACCOUNT}/c/o00")
     assert f"  etag: {facts['etag']}\n" in said
     code, said = await maldon(other, "object", "info", f"{ACCOUNT}/c/o00")

@@ -16,7 +16,7 @@ from tests.object_cloud import ACCOUNT
 from tests.object_cluster import object_cluster
 
 CODE = "isa_l_rs_vand/4+2/65536"
-LARGE = os.urandom(3_000_000)
+LARGE = os.urandom(6_000_000)
 
 
 @pytest.fixture

@@ -135,10 +135,10 @@ async def test_what_a_disk_holds_is_told_in_every_detail(nodes):
     asker = nodes[0].asker()
     await asker("PUT", "c", X_Container_Meta_A="1")
     await asker("PUT", "c/small", b"bytes", X_Object_Meta_B="2")
-    await asker("PUT", "c/large", bytes(300_000))
+    await asker("PUT", "c/large", bytes(1_300_000))
     node = nodes[1]
     assert (await ask(node, f"/held/disk-1/0/{ACCOUNT}/c/small", key=False))[0] == 403
-    for path, body in (("small", b"bytes"), ("large", bytes(300_000))):
+    for path, body in (("small", b"bytes"), ("large", bytes(1_300_000))):
         status, told = await ask(node, f"/held/disk-1/0/{ACCOUNT}/c/{path}")
         [one] = json.loads(told)
         assert (status, one["path"], one["size"]) == (200, f"/{ACCOUNT}/c/{path}", len(body))
@@ -146,7 +146,7 @@ async def test_what_a_disk_holds_is_told_in_every_detail(nodes):
         assert (one["file"] is None) == (path == "small")
     await node.cluster.nodes.own.settle()
     book = json.loads((await ask(node, f"/held/disk-1/0/{ACCOUNT}/c"))[1])
-    assert (book["path"], book["objects"], book["bytes"], book["state"]) == (f"/{ACCOUNT}/c", 2, 300_005, "there")
+    assert (book["path"], book["objects"], book["bytes"], book["state"]) == (f"/{ACCOUNT}/c", 2, 1_300_005, "there")
     assert (book["headers"], book["sharded"], book["shards"]) == ({"x-container-meta-a": "1"}, False, [])
     assert json.loads((await ask(node, f"/held/disk-1/0/{ACCOUNT}"))[1])["state"] == "there"
     assert json.loads((await ask(node, "/held/disk-1/0/AUTH_nobody"))[1]) is None

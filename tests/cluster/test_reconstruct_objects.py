@@ -23,7 +23,7 @@ from tests.object_cloud import ACCOUNT
 from tests.object_cluster import object_cluster
 
 CODE = "isa_l_rs_vand/4+2/65536"
-LARGE = os.urandom(2_000_001)
+LARGE = os.urandom(6_000_001)
 BODIES = {"none": b"", "small": b"bytes", "some": os.urandom(100_000), "large": LARGE}
 HOUR = 3600 * TICKS
 ALL = [[(n, True)] for n in range(6)]

@@ -101,7 +101,7 @@ def served():
 
 @pytest.mark.parametrize(
     ("size", "synced"),
-    [(4096, ["segments"]), (1_000_000, ["large", "large folder", "segments"])],
+    [(4096, ["segments"]), (1_000_000, ["segments"]), (2_000_000, ["large", "large folder", "segments"])],
 )
 def test_what_is_answered_is_on_stable_storage(served, tmp_path, size, synced):
     cloud, client = served

@@ -17,6 +17,7 @@ from maldon.objectstore.device.settings import DeviceSettings
 from maldon.objectstore.node import NoSpace, Put, Record, Spot, Superseded, Teaching, WrongDigest
 from tests.disks import SALT, bytes_of, files, opened, path
 
+SMALL = DeviceSettings().small_bytes
 LARGE = 3 * (1 << 20) + 12_345
 SETTINGS = DeviceSettings(reserve_percent=0)
 
@@ -40,7 +41,7 @@ def record_of(put, data):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("size", [0, 1, 4096, 262_144, 262_145, 1 << 20, (1 << 20) + 1, LARGE])
+@pytest.mark.parametrize("size", [0, 1, 4096, SMALL // 3, SMALL, SMALL + 1, LARGE])
 async def test_bytes_come_out_as_they_went_in(device, size, stream):
     data = os.urandom(size)
     put = Put(1000, {"content-type": "text/plain", "x-object-meta-a": "ü"}, hashlib.md5(data).hexdigest(), size)
@@ -51,7 +52,7 @@ async def test_bytes_come_out_as_they_went_in(device, size, stream):
     assert reading.record == written
     for start, stop in ((0, None), (size // 3, size // 2), (size // 2, None), (0, 1)):
         assert await bytes_of(device, "o", start, stop) == data[start:stop]
-    assert len(files(device.root, "large")) == (size > 262_144)
+    assert len(files(device.root, "large")) == (size > SMALL)
 
 
 @pytest.mark.parametrize("size", [10, LARGE])
@@ -65,7 +66,7 @@ async def test_the_newest_version_is_kept_whatever_came_first(device, size, agai
             await device.put(0, path("o"), Put(late, {}), old)
         assert refused.value.held == 2000
     assert await bytes_of(device, "o") == new
-    assert len(files(device.root, "large")) == (again > 262_144)
+    assert len(files(device.root, "large")) == (again > SMALL)
 
 
 async def test_policies_are_apart(device):
@@ -118,7 +119,7 @@ async def test_a_post_replaces_what_it_may_and_keeps_the_bytes(device, size):
     assert (await device.post(0, path("o"), 3000, {"content-type": "image/png"})).before == after
     assert (await device.head(0, path("o"))).headers["content-type"] == "image/png"
     assert await bytes_of(device, "o") == data
-    assert len(files(device.root, "large")) == (size > 262_144)
+    assert len(files(device.root, "large")) == (size > SMALL)
 
 
 async def test_a_post_finds_nothing_or_a_tombstone(device):
@@ -267,7 +268,7 @@ async def test_everything_held_of_an_object_is_told(device):
 
 
 async def test_the_fragments_of_a_round_number_of_bytes_are_small_too(device):
-    for at, size, large in ((1000, 262_144 + 80, 0), (2000, 262_144 + 4097, 1)):
+    for at, size, large in ((1000, SMALL + 80, 0), (2000, SMALL + 4097, 1)):
         await device.put(1, path("o"), fragment(1, at, durable=True), os.urandom(size))
         assert len(files(device.root, "large")) == large
 

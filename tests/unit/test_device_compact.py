@@ -162,7 +162,7 @@ async def test_tombstones_and_fragments_of_nobody_have_their_time(tmp_path):
 
 async def test_a_large_file_of_nobody_is_swept_away(tmp_path):
     async with opened(tmp_path) as device:
-        await device.put(0, path("o"), Put(1000, {}), os.urandom(300_000))
+        await device.put(0, path("o"), Put(1000, {}), os.urandom(1_300_000))
         (kept,) = files(tmp_path, "large")
         orphan = kept.with_name(kept.name[:-1] + ("0" if kept.name[-1] != "0" else "1"))
         orphan.write_bytes(b"the process died before its record was written")

@@ -69,7 +69,7 @@ async def test_nothing_is_written_to_a_disk_that_was_emptied_until_it_is_opened_
         first = id_of(root)
         for found in list(root.iterdir()):
             shutil.rmtree(found) if found.is_dir() else found.unlink()
-        for body in (b"small", bytes(300_000)):
+        for body in (b"small", bytes(1_300_000)):
             with pytest.raises(NoSpace):
                 await own.put_object(at, path, Put(stamp(), {}), body)
         with pytest.raises(NoSpace):

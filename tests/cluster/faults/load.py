@@ -88,7 +88,7 @@ class Writer:
 
     async def _put(self, name: Name) -> None:
         mark, choice = self._mark(), self._client.choice
-        size = choice.choice((0, 1, 100, 4096, 4096, 4096, 60_000, 60_000, 300_000, 700_000))
+        size = choice.choice((0, 1, 100, 4096, 4096, 4096, 60_000, 60_000, 700_000, 1_300_000))
         body = choice.randbytes(size)
         state = state_of(body, mark)
         await self._write(name, state, (201,), "PUT", body, x_object_meta_mark=mark, etag=state.md5)

@@ -17,12 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
 import structlog
+from isal.isal_zlib import crc32
 
 from maldon.objectstore.device import index as tables
 from maldon.objectstore.device.debts import decode_owed
@@ -32,14 +31,18 @@ from maldon.objectstore.device.opening import SEGMENTS
 from maldon.objectstore.device.reclaim import reclaim, sweep
 from maldon.objectstore.device.record import Head, Kind, Meta, decode_meta, encode_meta, pack, scan
 from maldon.objectstore.device.recover import entry_of, names, reader_of
-from maldon.objectstore.device.segment import Segment, made_at, magic_of, sync_directory
+from maldon.objectstore.device.segment import GROUP_BYTES, Segment, made_at, magic_of, sync_directory
 from maldon.objectstore.device.survey import Survey
 from maldon.objectstore.timestamp import TICKS, stamp
 
 log = structlog.get_logger()
-_BATCH = 256  # records copied with one sync
+_BATCH = 256  # records copied with one sync, if they are not too many bytes
 _MANY = 4  # small segments that are worth being joined
 _MARGIN_S = 60  # by which a segment is surely younger than a record
+
+
+Found = tuple[int, Head, memoryview]
+"""A record in a segment: where, its header, its metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class Compactor:
         try:
             read, at = reader_of(file), 0
             records = scan(magic_of(victim.name), read, 0, victim.size)
-            while batch := list(islice(records, _BATCH)):
+            while batch := _some(records):
                 copies = Copies(end=self._target().end)
                 for at, head, raw in batch:
                     meta = decode_meta(raw)
@@ -218,6 +221,17 @@ class Compactor:
             with self._device.index.locked() as db:
                 tables.forget_segments(db, gone)
             log.info("segments were compacted", device=str(self._device.root), removed=len(gone))
+
+
+def _some(records: Iterator[Found]) -> list[Found]:
+    """The next of them, as many as are kept in memory together."""
+    batch, size = [], 0
+    for found in records:
+        batch.append(found)
+        size += found[1].length
+        if len(batch) >= _BATCH or size >= GROUP_BYTES:
+            break
+    return batch
 
 
 def _still_ends(head: Head, old: Entry, rows: list[Entry], first_made: int | None, looked_at: int) -> bool:

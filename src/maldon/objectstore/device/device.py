@@ -20,9 +20,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
 from typing import NamedTuple
-from zlib import crc32
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from maldon.objectstore.device import opening, quarantine
 from maldon.objectstore.device.changes import Changes
@@ -43,7 +43,7 @@ from maldon.objectstore.timestamp import stamp
 
 _TRIES = 3
 _CODED = 4096  # bytes by which a fragment may be larger than its part of an object and still be small
-_HASH_IN_LOOP = 65_536  # bytes whose MD5 is cheaper than a change of threads
+_HASH_IN_LOOP = 65_536  # bytes whose digests are cheaper than a change of threads
 _STAYS = {"content-type", "x-static-large-object"}  # of the headers that a POST does not name
 
 
@@ -121,10 +121,11 @@ class Device:
         else:
             if held and any(row.posted > put.timestamp for row in held):
                 await self._keep_post(target, upload)
-            whole = upload.pieces[0] if len(upload.pieces) == 1 else b"".join(upload.pieces)
-            etag = await asyncio.to_thread(_md5, whole) if len(whole) > _HASH_IN_LOOP else _md5(whole)
+            pieces = upload.pieces
+            in_loop = sum(map(len, pieces)) <= _HASH_IN_LOOP
+            whole, etag, check = _checked(pieces) if in_loop else await asyncio.to_thread(_checked, pieces)
             record = upload.record(len(whole), etag)
-            await self._write(Kind.SMALL, target, record, whole)
+            await self._write(Kind.SMALL, target, record, whole, check)
         if held:
             await self._drop_files(held)
         return record
@@ -191,7 +192,7 @@ class Device:
             loaded.record, headers=_posted(loaded.record.headers, headers), posted_at=timestamp
         )
         kind = Kind(loaded.head.kind)
-        await self._write(kind, target, record, bytes(loaded.body), file=loaded.meta.file)
+        await self._write(kind, target, record, bytes(loaded.body), loaded.head.body_crc, file=loaded.meta.file)
         return record
 
     async def delete(self, policy: int, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> Record | None:
@@ -248,12 +249,12 @@ class Device:
         await self._write(Kind.FORGET, target, gone)
 
     def _write(
-        self, kind: Kind, target: Target, record: Record, body: bytes = b"", *, file: str = ""
+        self, kind: Kind, target: Target, record: Record, body: bytes = b"", check: int = 0, *, file: str = ""
     ) -> asyncio.Future[None]:
         teach = list(target.teach)
         meta = Meta(target.path, target.policy, record, teach, file)
         raw = encode_meta(meta)
-        head = Head(kind, target.hash, stamp(), 0, len(raw), len(body), crc32(body))
+        head = Head(kind, target.hash, stamp(), 0, len(raw), len(body), check)
         entry = entry_of(0, 0, head, meta)
         return self.commits.write(Write(head, entry, raw, body, target.path, teach))
 
@@ -420,5 +421,7 @@ def _stays(name: str) -> bool:
     return name in _STAYS or name.startswith("x-object-sysmeta-")
 
 
-def _md5(body: bytes) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+def _checked(pieces: Sequence[bytes]) -> tuple[bytes, str, int]:
+    """A body in one piece, its MD5 and its checksum."""
+    whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return whole, hashlib.md5(whole, usedforsecurity=False).hexdigest(), crc32(whole)

@@ -3,7 +3,7 @@
     large/3f/POLICY-HASH-TIMESTAMP-RANDOM    the body, then the CRC of each of its blocks of 1 MiB, 4 bytes each
 
 The record in a segment says that it counts; a file that no record names is swept away later (a crash between the two).
-Bytes are taken in a block at a time, hashed and written in two threads while the next block comes in, and checked a
+Bytes are taken in a block at a time, hashed and written in two threads while the next blocks come in, and checked a
 block at a time when they are read.
 """
 
@@ -14,15 +14,20 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Self
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from maldon.kernel.errors import Unavailable
 from maldon.objectstore.device.record import Damaged
 from maldon.objectstore.device.segment import write_all
 from maldon.objectstore.device.space import refused
+from maldon.objectstore.device.strand import Strand
+from maldon.objectstore.device.writeback import start_writeback
 
 BLOCK_BYTES = 1 << 20
 _CRC_BYTES = 4
+_RUN_BYTES = 32 * BLOCK_BYTES  # that go to the disk while the next are taken in
+_AHEAD = 2  # blocks that may wait to be hashed or written, while the next comes in
 Pieces = Sequence[bytes | memoryview]
 
 
@@ -40,7 +45,7 @@ class LargeFile:
         self.size = 0
         self._waiting: list[bytes | memoryview] = []
         self._waiting_bytes = 0
-        self._working: asyncio.Future[None] | None = None
+        self._strands = Strand(self._hash), Strand(self._write)
 
     async def feed(self, piece: bytes) -> None:
         """Take more of it; waits while too much is on its way to the disk."""
@@ -56,13 +61,17 @@ class LargeFile:
 
     async def _next_block(self) -> None:
         pieces, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        await self._rest()
-        self._working = asyncio.ensure_future(_both(self._hash, self._write, pieces))
+        for strand in self._strands:
+            strand.give(pieces)
+        await self._until(_AHEAD)
 
-    async def _rest(self) -> None:
-        working, self._working = self._working, None
-        if working is not None:
-            await _through(working)
+    async def _until(self, left: int) -> None:
+        """No more than so many blocks are left to do."""
+        try:
+            for strand in self._strands:
+                await strand.until(left)
+        except OSError as error:
+            raise refused(error) from error
 
     def _hash(self, pieces: Pieces) -> None:
         for piece in pieces:
@@ -75,12 +84,14 @@ class LargeFile:
         self._crcs.append(check.to_bytes(_CRC_BYTES, "little"))
         write_all(self._file, pieces)
         self.size += sum(map(len, pieces))
+        if not self.size % _RUN_BYTES:
+            start_writeback(self._file, self.size - _RUN_BYTES, _RUN_BYTES)
 
     async def finish(self) -> str:
         """Everything is on the disk; the MD5 of it."""
         if self._waiting:
             await self._next_block()
-        await self._rest()
+        await self._until(0)
         await _through(asyncio.ensure_future(asyncio.to_thread(self._sync)))
         return self._md5.hexdigest()
 
@@ -102,10 +113,8 @@ class LargeFile:
             os.close(place)
 
     async def close(self) -> None:
-        working, self._working = self._working, None
-        if working is not None:
-            await asyncio.wait([working])
-            working.exception()  # whoever closes has a reason of their own
+        for strand in self._strands:
+            await strand.close()
         os.close(self._file)
 
 
@@ -184,11 +193,6 @@ def name_parts(name: str) -> tuple[int, bytes]:
 def shelf(name: str) -> str:
     """The folder that a file lies in."""
     return name.split("-")[1][:2]
-
-
-async def _both(one: Callable[[Pieces], None], other: Callable[[Pieces], None], pieces: Pieces) -> None:
-    """Two threads with the same pieces."""
-    await asyncio.gather(asyncio.to_thread(one, pieces), asyncio.to_thread(other, pieces))
 
 
 async def _through(job: asyncio.Future[None]) -> None:

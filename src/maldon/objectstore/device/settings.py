@@ -10,7 +10,7 @@ class DeviceSettings:
     """One section for all disks of a node."""
 
     small_bytes: int = option(
-        262_144, "Objects up to this size share segment files; a larger one is a file of its own."
+        1_048_576, "Objects up to this size share segment files; a larger one is a file of its own."
     )
     segment_bytes: int = option(268_435_456, "A segment file that has grown to this size is followed by a new one.")
     reserve_percent: int = option(

@@ -21,6 +21,8 @@ class Upload:
 
     async def begin(self, small_bytes: int) -> bool:
         """Take in enough to know; whether it is larger than that."""
+        if self.put.size is not None and self.put.size > small_bytes:
+            return True
         size = sum(map(len, self.pieces))
         if self.more is not None:
             async for piece in self.more:
