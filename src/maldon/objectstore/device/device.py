@@ -110,7 +110,7 @@ class Device:
     async def put(self, policy: int, path: Path, put: Put, body: Incoming, teach: Sequence[Teaching] = ()) -> Record:
         """Write it. Raises Superseded, WrongDigest; a body that raises leaves nothing behind."""
         target = Target(policy, path, self.hash_path(path), teach)
-        held = self.index.find(policy, target.hash)
+        held = self._held(target)
         if held:
             _refuse_old(held, put)
         self._space.take(put.size or 0)
@@ -151,7 +151,7 @@ class Device:
                         self._space.take(len(piece))
                     await large.feed(piece)
             etag = await large.finish()
-            if any(row.posted > upload.put.timestamp for row in self.index.find(target.policy, target.hash)):
+            if any(row.posted > upload.put.timestamp for row in self._held(target)):
                 await self._keep_post(target, upload)  # it may have come while the bytes did
             record = upload.record(large.size, etag)
             name = new_name(target.policy, target.hash, record.timestamp)
@@ -176,12 +176,12 @@ class Device:
         if timestamp <= before.record.posted_at:
             raise Superseded(before.record.posted_at)
         now = None
-        same = [row for row in self.index.find(policy, target.hash) if row.timestamp == before.record.timestamp]
+        same = [row for row in self._held(target) if row.timestamp == before.record.timestamp]
         for row in same:  # the fragments of one version have one set of metadata
             loaded = before if row == before.entry else await self._load(target, fragment=row.fragment, body=True)
             if loaded is not None and not loaded.record.deleted:
                 now = await self._repost(target, loaded, timestamp, headers)
-        last = newest(self.index.find(policy, target.hash))
+        last = newest(self._held(target))
         if last is not None and last.posted < timestamp and not last.flags & DELETED:
             now = (await self.post(policy, path, timestamp, headers, teach)).now  # bytes that were written meanwhile
         return Posted(before.record, now)
@@ -198,10 +198,13 @@ class Device:
     async def delete(self, policy: int, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> Record | None:
         """Leave a tombstone; the record before. Raises Superseded."""
         target = Target(policy, path, self.hash_path(path), teach)
-        before = self._at_once(target) or await self._load(target)
+        held = self._held(target)
+        before = self._at_once(held)
+        if before is None and held:
+            before = await self._load(target)
+            held = self._held(target)
         if before is not None and (before.record.timestamp, before.record.deleted) >= (timestamp, True):
             raise Superseded(before.record.timestamp)
-        held = self.index.find(policy, target.hash)
         tombstone = Record(timestamp, 0, "", {}, timestamp, deleted=True)
         await self._write(Kind.SMALL, target, tombstone)
         await self._drop_files(held)
@@ -210,7 +213,7 @@ class Device:
     async def commit(self, policy: int, path: Path, timestamp: int, teach: Sequence[Teaching] = ()) -> bool:
         """Make the fragments of that timestamp durable; whether there are any."""
         target = Target(policy, path, self.hash_path(path), teach)
-        held = self.index.find(policy, target.hash)
+        held = self._held(target)
         if any(row.timestamp == timestamp and not row.pending and not row.flags & DELETED for row in held):
             return True
         if all(row.pending != timestamp for row in held):
@@ -222,7 +225,7 @@ class Device:
     async def forget(self, policy: int, path: Path, record: Record) -> None:
         """Let go of a version that other disks have: no tombstone, and a newer version stays."""
         target = Target(policy, path, self.hash_path(path))
-        held = self.index.find(policy, target.hash)
+        held = self._held(target)
         pending = 0 if record.durable else record.timestamp
         for row in held:
             if (row.fragment, row.pending) == (record.fragment, pending) and row.timestamp <= record.timestamp:
@@ -287,7 +290,7 @@ class Device:
     async def read(self, policy: int, path: Path, start: int = 0, stop: int | None = None) -> Reading | None:
         """The newest durable version (a tombstone too, with an empty body); None when nothing is known of it."""
         target = Target(policy, path, self.hash_path(path))
-        loaded = self._at_once(target, body=True) or await self._load(target, body=True)
+        loaded = self._at_once(self._held(target), body=True) or await self._load(target, body=True)
         if loaded is None:
             return None
         if not loaded.meta.file:
@@ -337,12 +340,15 @@ class Device:
     async def head(self, policy: int, path: Path) -> Record | None:
         """The newest durable version without its bytes."""
         target = Target(policy, path, self.hash_path(path))
-        loaded = self._at_once(target) or await self._load(target)
+        loaded = self._at_once(self._held(target)) or await self._load(target)
         return None if loaded is None else loaded.record
 
-    def _at_once(self, target: Target, *, body: bool = False) -> Loaded | None:
+    def _held(self, target: Target) -> list[Entry]:
+        return self.index.find(target.policy, target.hash)
+
+    def _at_once(self, held: Sequence[Entry], *, body: bool = False) -> Loaded | None:
         """What `_load` finds, where that is in memory and sound: nearly always, and then without an await."""
-        row = newest(self.index.find(target.policy, target.hash))
+        row = newest(held)
         try:
             found = None if row is None else self._segments.load_at_once(row, body=body)
         except (Moved, Damaged):
@@ -354,7 +360,7 @@ class Device:
     async def _load(self, target: Target, *, fragment: int | None = None, body: bool = False) -> Loaded | None:
         """The newest durable record that is sound; damaged ones are set aside on the way."""
         for _ in range(_TRIES):
-            row = newest(self.index.find(target.policy, target.hash), fragment)
+            row = newest(self._held(target), fragment)
             if row is None:
                 return None
             loaded = await self._sound(row, body=body)
