@@ -1,6 +1,7 @@
 """Compaction gives room back, and changes nothing else; not even what an index built anew would hold."""
 
 import asyncio
+import itertools
 import os
 import tempfile
 from pathlib import Path as FilePath
@@ -192,3 +193,29 @@ async def test_what_a_dead_compactor_left_is_taken_away(tmp_path, when):
         assert await Compactor(device).once() > 0
         assert left.name not in {found.name for found in files(tmp_path, "segments")}
         assert len(await bytes_of(device, "often")) == 3000
+
+
+async def test_what_is_not_in_use_costs_no_time(tmp_path):
+    slow = DeviceSettings(segment_bytes=8_000_000, compact_bytes_per_s=200_000, reserve_percent=0)
+    async with opened(tmp_path, slow) as device:
+        for number in range(30):
+            await device.put(0, path("often"), Put(1000 + number, {}), bytes(1_000_000))
+        async with asyncio.timeout(60):  # of the 150 s that reading all of it would take
+            assert await Compactor(device).once() >= 2
+
+
+async def test_a_round_is_due_when_much_was_written(tmp_path):
+    async with opened(tmp_path, SMALL) as device:
+        compactor, stamps = Compactor(device), itertools.count(1000)
+
+        async def overwrite(times):
+            for at in itertools.islice(stamps, times):
+                await device.put(0, path("often"), Put(at, {}), os.urandom(11_000))  # two fill a segment
+
+        await overwrite(6)
+        assert await compactor.when_due() > 0
+        await overwrite(6)
+        assert await compactor.when_due() == 0
+        await overwrite(30)
+        assert await compactor.when_due() > 8
+        assert await compactor.when_due() == 0

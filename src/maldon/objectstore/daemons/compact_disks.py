@@ -15,8 +15,8 @@ class CompactDisks:
         self._compactors = [Compactor(device) for device in devices.values()]
 
     async def once(self) -> int:
-        """How many segments went away."""
-        return sum([await compactor.once() for compactor in self._compactors])
+        """Of the disks where it is due; how many segments went away."""
+        return sum([await compactor.when_due() for compactor in self._compactors])
 
     async def take_in(self) -> int:
         """Records of processes that died; how many."""

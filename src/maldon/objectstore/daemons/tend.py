@@ -70,7 +70,7 @@ class Tending:
             Loop("pay debts", debts.once, settings.pay_debts_s),
             Loop("take in what the dead left", compactor.take_in, 10.0),
             Loop("expire objects", expirer.once, 30.0),
-            Loop("compact disks", compactor.once, 300.0),
+            Loop("compact disks", compactor.once, 15.0),
             Loop("audit objects", auditor.once, settings.audit_s),
         )
         if syncer is not None:

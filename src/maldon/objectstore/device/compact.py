@@ -29,7 +29,7 @@ from maldon.objectstore.device.device import Device
 from maldon.objectstore.device.merge import DELETED, FORGOTTEN, PROMOTED, Entry
 from maldon.objectstore.device.opening import SEGMENTS
 from maldon.objectstore.device.reclaim import reclaim, sweep
-from maldon.objectstore.device.record import Head, Kind, Meta, decode_meta, encode_meta, pack, scan
+from maldon.objectstore.device.record import HEAD_READ, Head, Kind, Meta, decode_meta, encode_meta, pack, scan
 from maldon.objectstore.device.recover import entry_of, names, reader_of
 from maldon.objectstore.device.segment import GROUP_BYTES, Segment, made_at, magic_of, sync_directory
 from maldon.objectstore.device.survey import Survey
@@ -37,6 +37,8 @@ from maldon.objectstore.timestamp import TICKS, stamp
 
 log = structlog.get_logger()
 _BATCH = 256  # records copied with one sync, if they are not too many bytes
+EVERY_S = 300.0
+_GROWN = 8  # segments filled since the last round that are worth another at once
 _MANY = 4  # small segments that are worth being joined
 _MARGIN_S = 60  # by which a segment is surely younger than a record
 
@@ -71,6 +73,21 @@ class Compactor:
         self._device, self.survey = device, Survey(device)
         self._folder = device.root / SEGMENTS
         self._into: Segment | None = None
+        self._looked_s, self._filled = -EVERY_S, 0
+
+    async def when_due(self) -> int:
+        """A round if the last is long ago, or so much was written since that there may be much to give back."""
+        now, filled = time.monotonic(), await asyncio.to_thread(self._newest_filled)
+        if now - self._looked_s < EVERY_S and filled - self._filled < _GROWN:
+            return 0
+        self._looked_s = now
+        gone = await self.once()
+        self._filled = await asyncio.to_thread(self._newest_filled)
+        return gone
+
+    def _newest_filled(self) -> int:
+        with self._device.index.locked() as db:
+            return max((number for number, *_ in tables.sealed_segments(db)), default=0)
 
     async def once(self) -> int:
         """One round; how many segments went away."""
@@ -128,14 +145,16 @@ class Compactor:
                 await asyncio.sleep(ahead)
 
     def _batches(self, victim: Victim, first_made: int | None, looked_at: int) -> Iterator[int]:
-        """In threads, one after the other: a group of records copied and their rows moved; bytes read."""
+        """In threads, one after the other: a group of records copied and their rows moved; bytes read. Those of bodies
+        that nobody needs are not.
+        """
         file = os.open(self._folder / victim.name, os.O_RDONLY)
         reader = self._device.index.open_reader()
         try:
-            read, at = reader_of(file), 0
+            read = reader_of(file)
             records = scan(magic_of(victim.name), read, 0, victim.size)
             while batch := _some(records):
-                copies = Copies(end=self._target().end)
+                copies = Copies(end=(begun := self._target().end))
                 for at, head, raw in batch:
                     meta = decode_meta(raw)
                     old = entry_of(victim.number, at, head, meta)
@@ -145,7 +164,7 @@ class Compactor:
                     if row is not None or ends:
                         self._copy(copies, read, head, meta, old, row)
                 self._commit(copies)
-                yield batch[-1][0] + batch[-1][1].length - batch[0][0]
+                yield copies.end - begun + HEAD_READ * len(batch)
         finally:
             os.close(file)
             reader.close()

@@ -27,6 +27,7 @@ from maldon.objectstore.path import Path
 _HEAD = struct.Struct("<QIIIIQQ16sB3x")
 _CHECKED_FROM = 12  # after magic and crc
 HEAD_BYTES = _HEAD.size
+HEAD_READ = 4096  # bytes that a header and its metadata are nearly always in
 META_MOST = 4 << 20
 _WINDOW = 1 << 20
 
@@ -107,7 +108,7 @@ def scan(magic: int, read: Callable[[int, int], bytes], start: int, end: int) ->
 
 
 def _one(magic: int, read: Callable[[int, int], bytes], at: int, end: int) -> tuple[Head, memoryview] | None:
-    data = read(4096, at)
+    data = read(HEAD_READ, at)
     if len(data) < HEAD_BYTES:
         return None
     meta_bytes = _HEAD.unpack_from(data)[2]
