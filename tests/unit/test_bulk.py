@@ -36,9 +36,9 @@ async def answer(send, body, status=200):
 
 
 @asynccontextmanager
-async def connection(app):
+async def connection(app, **options):
     """The two ends of a connection to it, as a client has them."""
-    config = uvicorn.Config(app, loop="none", http=Protocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(app, loop="none", http=Protocol, ws="none", lifespan="off", log_config=None, **options)
     config.load()
 
     def make():
@@ -130,6 +130,24 @@ def test_who_is_refused_early_may_ask_again(run):
             assert await read_answer(reader) == (401, b"no")
             writer.write(BODY[5:] + b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
             assert await read_answer(reader) == (200, b"1 " + hashlib.md5().hexdigest().encode())
+
+    run(scenario())
+
+
+def test_who_goes_on_sending_after_the_answer_is_not_idle(run):
+    async def refuse(_scope, _receive, send):
+        await answer(send, b"no", 401)
+
+    async def scenario():
+        async with connection(refuse, timeout_keep_alive=1) as (reader, writer):
+            writer.write(head(len(BODY)))
+            assert await read_answer(reader) == (401, b"no")
+            step = len(BODY) // 8 + 1
+            for at in range(0, len(BODY), step):
+                await asyncio.sleep(0.3)
+                writer.write(BODY[at : at + step])
+            writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert await read_answer(reader) == (401, b"no")
 
     run(scenario())
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LEAST = 1 << 18  # bytes that are worth it
 PIECE = 1 << 20  # bytes that wait for the application, at most
-PATIENCE_S = 0.25
+PATIENCE_S = 0.25  # after which it is told of a piece that is not full
 
 
 class Bulk(asyncio.BufferedProtocol):
@@ -56,7 +56,9 @@ class Bulk(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._left -= nbytes
-        if not self._unwanted:
+        if self._unwanted:
+            self._protocol.is_not_idle()
+        else:
             self._show(self._filled + nbytes)
             full, now = self._filled == len(self._buffer), self._protocol.loop.time()
             if full:

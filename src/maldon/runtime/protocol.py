@@ -151,6 +151,11 @@ class Protocol(HttpToolsProtocol):
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None  # the timer runs on and sees it
 
+    def is_not_idle(self) -> None:
+        """A client that was answered already is still sending: the time it has for its next request begins anew."""
+        if self._idle_since is not None:
+            self._idle_since = self.loop.time()
+
     def _close_after(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 

@@ -37,11 +37,10 @@ from maldon.objectstore.timestamp import TICKS, stamp
 
 log = structlog.get_logger()
 _BATCH = 256  # records copied with one sync, if they are not too many bytes
-EVERY_S = 300.0
+_EVERY_S = 300.0  # between two rounds, unless much is written
 _GROWN = 8  # segments filled since the last round that are worth another at once
 _MANY = 4  # small segments that are worth being joined
 _MARGIN_S = 60  # by which a segment is surely younger than a record
-
 
 Found = tuple[int, Head, memoryview]
 """A record in a segment: where, its header, its metadata."""
@@ -73,12 +72,12 @@ class Compactor:
         self._device, self.survey = device, Survey(device)
         self._folder = device.root / SEGMENTS
         self._into: Segment | None = None
-        self._looked_s, self._filled = -EVERY_S, 0
+        self._looked_s, self._filled = -_EVERY_S, 0
 
     async def when_due(self) -> int:
         """A round if the last is long ago, or so much was written since that there may be much to give back."""
         now, filled = time.monotonic(), await asyncio.to_thread(self._newest_filled)
-        if now - self._looked_s < EVERY_S and filled - self._filled < _GROWN:
+        if now - self._looked_s < _EVERY_S and filled - self._filled < _GROWN:
             return 0
         self._looked_s = now
         gone = await self.once()
